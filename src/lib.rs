@@ -1,1 +1,12 @@
-//! Lariat.
+//! Lariat runs declarative upgrade and chaos plans against a Kubernetes system
+//! and proves what did, and what did not, happen while they ran.
+//!
+//! The rooms stand in the order in which they build on each other: each imports
+//! only from those above it (`tests/it/architecture.rs` holds the table).
+//! `docs/ARCHITECTURE.md` is the map, with one walk through the house.
+
+pub mod clock;
+pub mod id;
+pub mod text;
+
+pub mod event;

@@ -1,0 +1,96 @@
+//! The only file that asks the time.
+//!
+//! A clock is a value that is handed down: a wall-clock instant taken once, and
+//! tokio's time since then. On a paused runtime both are virtual, which is why
+//! nothing else may ask the system.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Wall start and monotonic elapsed time. Copies share the start.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    start: Timestamp,
+    zero: tokio::time::Instant,
+}
+
+impl Clock {
+    /// A clock that begins now, by the machine's wall clock.
+    ///
+    /// The wall clock is read once: a step of the machine's clock during a run
+    /// can't reorder its events.
+    pub fn real() -> Self {
+        Self::starting_at(Timestamp::now())
+    }
+
+    /// A clock whose first instant is handed in, for virtual time and for tests.
+    pub fn starting_at(start: Timestamp) -> Self {
+        Self { start, zero: tokio::time::Instant::now() }
+    }
+
+    /// When this clock began.
+    pub fn start(&self) -> Timestamp {
+        self.start
+    }
+
+    /// Time since the clock began.
+    pub fn elapsed(&self) -> Elapsed {
+        Elapsed::from(self.zero.elapsed())
+    }
+
+    /// The wall-clock time now.
+    pub fn now(&self) -> Timestamp {
+        self.at(self.elapsed())
+    }
+
+    /// The wall-clock time at an elapsed time of this clock.
+    pub fn at(&self, elapsed: Elapsed) -> Timestamp {
+        self.start + SignedDuration::from_micros(i64::try_from(elapsed.0).unwrap_or(i64::MAX))
+    }
+}
+
+/// Microseconds since a run began: the one unit of time in events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Elapsed(pub u64);
+
+impl Elapsed {
+    /// The span as a standard duration.
+    pub fn duration(self) -> Duration {
+        Duration::from_micros(self.0)
+    }
+
+    /// From an earlier instant to this one; zero if it is not earlier.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl From<Duration> for Elapsed {
+    fn from(span: Duration) -> Self {
+        Self(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&crate::text::duration(self.duration()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn wall_time_follows_tokio_time() {
+        let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
+        tokio::time::advance(Duration::from_millis(90_500)).await;
+        assert_eq!(clock.elapsed(), Elapsed(90_500_000));
+        assert_eq!(clock.now().to_string(), "2026-01-01T00:01:30.5Z");
+    }
+}

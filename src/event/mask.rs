@@ -1,0 +1,120 @@
+use serde_json::Value;
+
+use super::Event;
+
+/// Hides secret values and whatever looks like a token, before an event is
+/// written or shown anywhere.
+#[derive(Clone, Debug, Default)]
+pub struct Mask {
+    /// Longest first, so that a secret inside another leaves nothing of the longer one.
+    secrets: Vec<String>,
+}
+
+/// What stands in place of a secret.
+const HIDDEN: &str = "***";
+
+/// The shortest text that is taken for a secret: hiding every `1` would make a
+/// report unreadable and hide nothing.
+const SHORTEST: usize = 4;
+
+impl Mask {
+    /// Hides these values wherever they occur.
+    pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
+        let mut secrets: Vec<String> = secrets.into_iter().filter(|s| s.len() >= SHORTEST).collect();
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets.dedup();
+        Self { secrets }
+    }
+
+    /// The text without secrets.
+    pub fn text(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in &self.secrets {
+            if text.contains(secret.as_str()) {
+                text = text.replace(secret.as_str(), HIDDEN);
+            }
+        }
+        hide_tokens(text)
+    }
+
+    /// The event without secrets. Structure is kept: only strings change.
+    #[must_use]
+    pub fn event(&self, event: Event) -> Event {
+        let Ok(mut json) = serde_json::to_value(&event.kind) else { return event };
+        if self.value(&mut json) {
+            if let Ok(kind) = serde_json::from_value(json) {
+                return Event { kind, ..event };
+            }
+        }
+        event
+    }
+
+    /// Masks every string inside; says whether one changed.
+    fn value(&self, value: &mut Value) -> bool {
+        match value {
+            Value::String(text) => {
+                let masked = self.text(text);
+                let changed = masked != *text;
+                *text = masked;
+                changed
+            }
+            Value::Array(items) => items.iter_mut().fold(false, |changed, item| self.value(item) | changed),
+            Value::Object(map) => map.values_mut().fold(false, |changed, item| self.value(item) | changed),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+}
+
+/// Replaces JSON Web Tokens (three base64url parts, the first beginning with
+/// `{"` in base64, `eyJ`) and what follows `Bearer `.
+fn hide_tokens(text: String) -> String {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=' | '+' | '/');
+    let mut rest = text.as_str();
+    let mut out = String::new();
+    while let Some((at, keep)) = next_token(rest) {
+        let tail = &rest[at + keep..];
+        let end = tail.find(|c| !is_token(c)).unwrap_or(tail.len());
+        out.push_str(&rest[..at + keep]);
+        let looks_secret = if keep > 0 { end >= SHORTEST } else { tail[..end].matches('.').count() == 2 };
+        out.push_str(if looks_secret { HIDDEN } else { &tail[..end] });
+        rest = &tail[end..];
+    }
+    if out.is_empty() { text } else { out + rest }
+}
+
+/// Where the next suspicious text begins, and how much of it stays visible.
+fn next_token(text: &str) -> Option<(usize, usize)> {
+    let jwt = text.find("eyJ").map(|at| (at, 0));
+    let bearer = text.find("Bearer ").map(|at| (at, "Bearer ".len()));
+    [jwt, bearer].into_iter().flatten().min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Elapsed;
+    use crate::event::EventKind;
+
+    #[test]
+    fn secrets_and_tokens_are_hidden() {
+        let mask = Mask::new(["hunter22".into(), "hunter22-long".into(), "1".into()]);
+        for (text, masked) in [
+            ("a hunter22-long b hunter22", "a *** b ***"),
+            ("step 1 of 1", "step 1 of 1"),
+            ("Authorization: Bearer abc.def-123 ok", "Authorization: Bearer *** ok"),
+            ("t=eyJhbGciOi.eyJzdWIi.c2ln;", "t=***;"),
+            ("the eyJ prefix alone, eyJa.b", "the eyJ prefix alone, eyJa.b"),
+            ("ünïcode Bearer é", "ünïcode Bearer é"),
+        ] {
+            assert_eq!(mask.text(text), masked, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_event_keeps_its_shape() {
+        let mask = Mask::new(["hunter22".into()]);
+        let event = Event { seq: 3, at: Elapsed(1), kind: EventKind::Warned { message: "pass hunter22".into() } };
+        let EventKind::Warned { message } = mask.event(event).kind else { panic!("the kind changed") };
+        assert_eq!(message, "pass ***");
+    }
+}

@@ -1,0 +1,104 @@
+//! How small things are said: durations, counts, lists, suggestions.
+
+use std::time::Duration;
+
+/// A span as people read it: `0.4s`, `12.3s`, `2m14s`, `1h02m`; `250ms` and `0ms` below a tenth of a second.
+pub fn duration(span: Duration) -> String {
+    let millis = span.as_millis();
+    let seconds = span.as_secs();
+    if millis < 100 {
+        format!("{millis}ms")
+    } else if seconds < 60 {
+        format!("{}.{}s", seconds, (millis % 1000) / 100)
+    } else if seconds < 3600 {
+        format!("{}m{:02}s", seconds / 60, seconds % 60)
+    } else {
+        format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60)
+    }
+}
+
+/// Reads `5m`, `90s`, `1h30m`, `250ms`; refuses a bare number, days, signs and zero units.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let refusal = || format!("`{text}` is not a duration; write it like `90s`, `5m`, `1h30m` or `250ms`");
+    if !text.starts_with(|c: char| c.is_ascii_digit()) || text.ends_with("ago") {
+        return Err(refusal());
+    }
+    let span: jiff::SignedDuration = text.parse().map_err(|_| refusal())?;
+    Duration::try_from(span).map_err(|_| refusal())
+}
+
+/// A count with its noun: `1 step`, `3 steps`. The plural only adds an `s`.
+pub fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub fn and<T: AsRef<str>>(items: &[T]) -> String {
+    join(items, "and")
+}
+
+/// `a`, `a or b`, `a, b or c`.
+pub fn or<T: AsRef<str>>(items: &[T]) -> String {
+    join(items, "or")
+}
+
+fn join<T: AsRef<str>>(items: &[T], word: &str) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.as_ref().to_owned(),
+        [init @ .., last] => {
+            let init: Vec<&str> = init.iter().map(AsRef::as_ref).collect();
+            format!("{} {word} {}", init.join(", "), last.as_ref())
+        }
+    }
+}
+
+/// The candidate that was probably meant, if one is near enough.
+///
+/// The threshold grows with the word: one slip in short words, one more for
+/// every four letters, as rustc does it.
+pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + word.len().min(candidate.len()) / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_short() {
+        let said = |ms| duration(Duration::from_millis(ms));
+        assert_eq!(
+            [0, 99, 400, 12_340, 134_000, 3_720_000].map(said),
+            ["0ms", "99ms", "0.4s", "12.3s", "2m14s", "1h02m"]
+        );
+    }
+
+    #[test]
+    fn durations_are_read_with_units_only() {
+        for (text, millis) in [("5m", 300_000), ("1h30m", 5_400_000), ("250ms", 250), ("0s", 0), ("1.5h", 5_400_000)] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "5", "1d", "-5m", "5m ago", "5M", "soon"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_and_counts() {
+        assert_eq!(and(&["a", "b", "c"]), "a, b and c");
+        assert_eq!(or(&["a", "b"]), "a or b");
+        assert_eq!([count(1, "step"), count(0, "step")], ["1 step", "0 steps"]);
+    }
+
+    #[test]
+    fn suggestions_are_near() {
+        assert_eq!(suggest("tiemout", ["timeout", "retry"]), Some("timeout"));
+        assert_eq!(suggest("zebra", ["timeout", "retry"]), None);
+    }
+}
