@@ -1,0 +1,82 @@
+# The front door. `./justw` runs these recipes too, and brings `just` along where it is missing.
+
+set positional-arguments
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# Lists the recipes.
+[private]
+default:
+    @just --justfile {{ quote(justfile()) }} --list --unsorted
+
+# Runs plans/NAME.toml and passes its exit code on; with `--context lab` the lab's helm and kubectl come first on PATH.
+[group('use')]
+[no-exit-message]
+plan NAME *ARGS:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    plan=plans/$1.toml
+    shift
+    run=(cargo run --profile quick --quiet -- run "$plan" "$@")
+    case " $* " in
+        *" --context lab "* | *" --context=lab "*) exec lab/with "${run[@]}" ;;
+        *) exec "${run[@]}" ;;
+    esac
+
+# Runs all tests that need no lab.
+[group('test')]
+[no-exit-message]
+test *ARGS:
+    @cargo test "$@"
+
+# Runs the lab's tests on a real control plane with three nodes, which it brings up first.
+[group('test')]
+[no-exit-message]
+lab-test *ARGS: lab-up
+    @lab/test "$@"
+
+# Format, lints, documentation, scripts, and whether generated files are up to date.
+[group('test')]
+check: check-rust check-scripts check-generated check-plans
+
+[private]
+check-rust:
+    cargo fmt --check
+    cargo clippy --quiet --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --document-private-items
+
+[private]
+check-scripts:
+    @if command -v shellcheck >/dev/null; then shellcheck justw .ci/run .ci/lib.sh lab/with && cd lab && shellcheck -x -a up; \
+        elif [[ -n ${CI:-} ]]; then echo "shellcheck is missing" >&2; exit 1; fi
+
+[private]
+check-generated: generate
+    @git diff --exit-code -- schema
+
+[private]
+check-plans:
+    @true
+
+# Writes the files that are generated from the code: the plan's JSON Schema.
+[group('maintain')]
+generate:
+    @mkdir -p schema
+    @cargo run --quiet -- schema > schema/plan.schema.json
+
+# Brings the lab up: a real Kubernetes with three nodes; `lab-up control-plane` needs no root and has no nodes.
+[group('lab')]
+[no-exit-message]
+lab-up *LEVEL:
+    @lab/up "$@"
+
+# Stops the lab; what was built for it stays.
+[group('lab')]
+[no-exit-message]
+lab-down:
+    @lab/down
+
+# Everything that continuous integration does, here.
+[group('test')]
+[no-exit-message]
+ci:
+    @.ci/run
