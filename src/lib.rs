@@ -10,3 +10,5 @@ pub mod id;
 pub mod text;
 
 pub mod event;
+
+pub mod cluster;

@@ -1,0 +1,12 @@
+//! What steps may touch: the port, and its live side.
+//!
+//! The port is narrow: a client of the API server, helm, downloads, a clock.
+//! Nobody behind it knows which steps there are.
+
+mod fetch;
+mod helm;
+mod port;
+
+pub use fetch::{Fetch, FetchError, Wanted};
+pub use helm::{ChartRequest, Helm, HelmCall, HelmError, Hook, Release};
+pub use port::{Answer, Cluster, Fetched, NoCluster, Progressed};
