@@ -1,0 +1,21 @@
+//! What was asked: TOML text in, a checked plan out.
+//!
+//! Pure: it knows files only through a `Files` that is handed in, and neither
+//! Kubernetes' client nor the runtime. All mistakes are found here, all at once.
+
+mod condition;
+mod objects;
+mod plan;
+mod scope;
+mod setting;
+mod step;
+/// The verbs and their arguments.
+pub mod verb;
+
+pub use condition::{Condition, Conditions, Count, Require};
+pub use objects::{Query, Resource, Selection, SelectionId, Source};
+pub use plan::Plan;
+pub use scope::{Scope, StepName, Var, Vars};
+pub use setting::{Bytes, Setting, SettingError, Span, Text};
+pub use step::{Body, LeftOut, Place, Retry, Step};
+pub use verb::Verb;
