@@ -64,6 +64,9 @@ impl Note {
 
     /// A named value.
     pub fn pair(key: impl Into<String>, value: impl ToString) -> Self {
-        Self::Pair { key: key.into(), value: value.to_string() }
+        Self::Pair {
+            key: key.into(),
+            value: value.to_string(),
+        }
     }
 }

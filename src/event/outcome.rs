@@ -139,7 +139,10 @@ impl SkipReason {
     pub fn by_choice(&self) -> bool {
         match self {
             Self::If { .. } | Self::Flag { .. } | Self::NoCells | Self::NothingFailed => true,
-            Self::Need { .. } | Self::RoundFailed { .. } | Self::Group { .. } | Self::Cancelled { .. } => false,
+            Self::Need { .. }
+            | Self::RoundFailed { .. }
+            | Self::Group { .. }
+            | Self::Cancelled { .. } => false,
         }
     }
 }
@@ -166,6 +169,8 @@ mod tests {
     #[test]
     fn the_worst_verdict_stands() {
         use Verdict::{Cancelled, Error, Fail, Inconclusive, Pass};
-        assert!(Fail > Error && Error > Inconclusive && Inconclusive > Cancelled && Cancelled > Pass);
+        assert!(
+            Fail > Error && Error > Inconclusive && Inconclusive > Cancelled && Cancelled > Pass
+        );
     }
 }
