@@ -4,7 +4,6 @@
 //! tokio's time since then. On a paused runtime both are virtual, which is why
 //! nothing else may ask the system.
 
-use std::fmt;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -78,12 +77,6 @@ impl Elapsed {
 impl From<Duration> for Elapsed {
     fn from(span: Duration) -> Self {
         Self(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))
-    }
-}
-
-impl fmt::Display for Elapsed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&crate::text::duration(self.duration()))
     }
 }
 

@@ -1,1 +1,3 @@
-//! The real binary, from outside.
+//! The real binary from outside, and rules about the source that the compiler does not know.
+
+mod architecture;
