@@ -67,6 +67,7 @@ claim_ports() {
         ! taken "$each" ||
             fail "port $each of loopback is taken by another program; set LARIAT_LAB_PORT to a port with two free ones above it"
     done
+    mkdir -p -- "$lab_run" "$lab_log"
     printf '%s\n' "$port" >"$lab_run/port"
 }
 
@@ -77,7 +78,6 @@ await_api() {
 }
 
 control_plane_up() {
-    claim_ports
     make_certificates
     write_kubeconfig "$lab_kubeconfig" admin
     start_etcd

@@ -43,12 +43,20 @@ make_cgroup() {
     done
 }
 
+# Ends what is still in the node's cgroup, which only holds what its kubelet put there.
 remove_cgroup() {
-    local cgroup controller inner
+    local cgroup tree pid
     cgroup=$(node_cgroup "$1")
-    for controller in /sys/fs/cgroup/ /sys/fs/cgroup/*/; do
-        [[ -d $controller$cgroup ]] || continue
-        find "$controller$cgroup" -depth -type d | while read -r inner; do rmdir -- "$inner" 2>/dev/null || true; done
+    for tree in /sys/fs/cgroup/"$cgroup" /sys/fs/cgroup/*/"$cgroup"; do
+        [[ -d $tree ]] || continue
+        while read -r pid; do kill -KILL "$pid" 2>/dev/null || true; done \
+            < <(find "$tree" -name cgroup.procs -exec cat {} +)
+        # A cgroup is busy until its last process is reaped.
+        for _ in {1..20}; do
+            find "$tree" -depth -type d -exec rmdir {} + 2>/dev/null || true
+            [[ -d $tree ]] || break
+            sleep 0.05
+        done
     done
 }
 
