@@ -1,1 +1,3 @@
-//! The lab lane.
+//! The lab lane: run by `just lab-test`, on a real control plane with real nodes.
+
+mod house;
