@@ -93,6 +93,26 @@ pub enum EventKind {
     },
 }
 
+impl EventKind {
+    /// The step or group it is about, unless it is about the run.
+    pub fn step(&self) -> Option<&StepId> {
+        match self {
+            Self::GroupStarted { step }
+            | Self::StepStarted { step }
+            | Self::AttemptFailed { step, .. }
+            | Self::StepProgressed { step, .. }
+            | Self::StepNoted { step, .. }
+            | Self::StepUp { step }
+            | Self::StepFinished { step, .. }
+            | Self::StepSkipped { step, .. } => Some(step),
+            Self::RunStarted(_)
+            | Self::CancelRequested { .. }
+            | Self::Warned { .. }
+            | Self::RunFinished { .. } => None,
+        }
+    }
+}
+
 /// How far a step is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
