@@ -12,3 +12,4 @@ pub mod text;
 pub mod event;
 
 pub mod cluster;
+pub mod view;

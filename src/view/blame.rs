@@ -1,0 +1,120 @@
+use super::{Row, RunView};
+use crate::event::SkipReason;
+use crate::id::StepId;
+
+/// A row that failed by itself, with what was not run because of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Culprit<'a> {
+    /// The step, or a group that failed by its own timeout or requirement.
+    pub row: &'a Row,
+    /// Verbs that were skipped because of it, in plan order.
+    pub blocked: Vec<&'a Row>,
+}
+
+impl RunView {
+    /// What failed, errored or stayed undecided by itself, in plan order, without clean-up.
+    ///
+    /// A group that is only as bad as a step inside it is not named again.
+    pub fn failures(&self) -> Vec<&Row> {
+        self.failing(false)
+    }
+
+    /// The same for clean-up, which is shown apart.
+    pub fn cleanup_failures(&self) -> Vec<&Row> {
+        self.failing(true)
+    }
+
+    /// The failures, each with what it kept from running.
+    pub fn culprits(&self) -> Vec<Culprit<'_>> {
+        let skipped: Vec<(&Row, Option<&StepId>)> = self
+            .rows
+            .iter()
+            .filter(|row| {
+                row.is_leaf() && row.skip.as_ref().is_some_and(|reason| !reason.by_choice())
+            })
+            .map(|row| {
+                (
+                    row,
+                    self.because(&row.node.id).last().map(|root| &root.node.id),
+                )
+            })
+            .collect();
+        let kept_by = |culprit: &Row| {
+            skipped
+                .iter()
+                .filter(|(_, root)| *root == Some(&culprit.node.id))
+                .map(|(row, _)| *row)
+                .collect()
+        };
+        self.failures()
+            .into_iter()
+            .map(|row| Culprit {
+                row,
+                blocked: kept_by(row),
+            })
+            .collect()
+    }
+
+    /// Why a step was skipped, link by link, the root last; empty if it was skipped by choice
+    /// or not at all. A group that failed is followed by the row inside that decided.
+    pub fn because(&self, step: &StepId) -> Vec<&Row> {
+        let mut chain: Vec<&Row> = Vec::new();
+        let mut at = self.row(step).filter(|row| row.skip.is_some());
+        while let Some(next) = at.and_then(|row| self.link(row)) {
+            if next.node.id == *step || chain.iter().any(|seen| seen.node.id == next.node.id) {
+                break;
+            }
+            chain.push(next);
+            at = Some(next);
+        }
+        chain
+    }
+
+    /// One step back from an effect to its cause.
+    fn link(&self, row: &Row) -> Option<&Row> {
+        match &row.skip {
+            Some(
+                SkipReason::Need { step, .. }
+                | SkipReason::RoundFailed { step }
+                | SkipReason::Group { step },
+            ) => self.row(step),
+            Some(
+                SkipReason::If { .. }
+                | SkipReason::Flag { .. }
+                | SkipReason::NoCells
+                | SkipReason::NothingFailed
+                | SkipReason::Cancelled { .. },
+            ) => None,
+            None if row.is_failing() => self.worst_inside(row),
+            None => None,
+        }
+    }
+
+    fn failing(&self, cleanup: bool) -> Vec<&Row> {
+        let failing = self
+            .rows
+            .iter()
+            .filter(|row| row.cleanup == cleanup && row.is_failing());
+        failing
+            .filter(|row| row.is_leaf() || self.worst_inside(row).is_none())
+            .collect()
+    }
+
+    /// The first verb inside a group that went as badly as the group.
+    fn worst_inside(&self, group: &Row) -> Option<&Row> {
+        let decides = |row: &&Row| {
+            row.cleanup == group.cleanup
+                && row.outcome() == group.outcome()
+                && (row.is_leaf() || self.fails_alone(row))
+        };
+        self.inside(&group.node.id).into_iter().find(decides)
+    }
+
+    /// Whether nothing inside a group is as bad as the group itself.
+    fn fails_alone(&self, group: &Row) -> bool {
+        !self
+            .inside(&group.node.id)
+            .iter()
+            .any(|row| row.cleanup == group.cleanup && row.outcome() == group.outcome())
+    }
+}
