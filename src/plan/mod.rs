@@ -6,6 +6,7 @@
 mod condition;
 mod objects;
 mod plan;
+mod resource;
 mod scope;
 mod setting;
 mod step;
@@ -13,8 +14,9 @@ mod step;
 pub mod verb;
 
 pub use condition::{Condition, Conditions, Count, Require};
-pub use objects::{Query, Resource, Selection, SelectionId, Source};
+pub use objects::{Query, Selection, SelectionId, Source};
 pub use plan::Plan;
+pub use resource::Resource;
 pub use scope::{Scope, StepName, Var, Vars};
 pub use setting::{Bytes, Setting, SettingError, Span, Text};
 pub use step::{Body, LeftOut, Place, Retry, Step};

@@ -2,6 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Resource;
 use crate::expr::{Cel, Env};
 
 /// A named selection of API objects, with its vars filled in.
@@ -55,27 +56,4 @@ pub struct Query {
     /// A field selector as kubectl's `--field-selector` takes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<String>,
-}
-
-/// A kind of object in kubectl's forms: `pods`, `pod`, `po`, `deployments.apps`.
-///
-/// A name without a group is one of the built-in kinds, resolved when the plan is
-/// loaded; any other is `plural.group` and taken unseen, since the kind may not
-/// exist yet.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Resource {
-    /// The API group; empty for the core group.
-    pub group: String,
-    /// Lower-case plural.
-    pub plural: String,
-}
-
-impl fmt::Display for Resource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.group.is_empty() {
-            f.write_str(&self.plural)
-        } else {
-            write!(f, "{}.{}", self.plural, self.group)
-        }
-    }
 }
