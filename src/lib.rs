@@ -12,4 +12,5 @@ pub mod text;
 pub mod event;
 
 pub mod cluster;
+pub mod journal;
 pub mod view;
