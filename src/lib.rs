@@ -14,3 +14,5 @@ pub mod event;
 pub mod cluster;
 pub mod journal;
 pub mod view;
+
+pub mod report;

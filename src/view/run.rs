@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::{IllegalTransition, Row, RowState};
 use crate::clock::Elapsed;
 use crate::event::{CancelReason, Event, EventKind, RunStart, Verdict};
@@ -177,6 +179,15 @@ impl RunView {
     /// From the run's start to the last event.
     pub fn took(&self) -> Elapsed {
         self.last
+    }
+
+    /// The wall-clock time of an instant of the run.
+    pub fn moment(&self, at: Elapsed) -> Timestamp {
+        let span = SignedDuration::from_micros(i64::try_from(at.0).unwrap_or(i64::MAX));
+        self.start
+            .started
+            .checked_add(span)
+            .unwrap_or(Timestamp::MAX)
     }
 
     /// One sentence: what decided the verdict, or where the stream ends.
