@@ -1,38 +1,49 @@
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::{DeserializeOwned, Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::expr::{Cel, Env, Template};
+use super::reader::{CEL, SETTING, read_evaluated, read_written};
+use crate::expr::{Cel, Env, Form, Mistake};
 use crate::text;
 
-/// A value of a step, written plainly or as `"${…}"`, which is evaluated when
-/// the step acts.
+/// A value of a step, written plainly or with `${…}` in any of its texts, which are
+/// filled in when the step acts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Setting<T> {
     /// Known when the plan is loaded.
     Plain(T),
-    /// A string with holes.
-    Late(Template),
+    /// A text, list or table with holes.
+    Late(Form),
 }
 
 /// A text that may have holes: the most common setting.
 pub type Text = Setting<String>;
 
 impl<T: DeserializeOwned + Clone> Setting<T> {
-    /// The value, with its holes filled in.
+    /// The value, with its holes filled in. Where a text is wanted a number or a
+    /// bool is written out.
     pub fn get(&self, env: &Env) -> Result<T, SettingError> {
         match self {
             Self::Plain(value) => Ok(value.clone()),
-            Self::Late(template) => {
-                let value = template.eval(env)?;
-                let shown = value.to_string();
-                serde_json::from_value(value)
-                    .map_err(|reason| SettingError::Shape { shown, reason })
+            Self::Late(form) => {
+                let value = form.eval(env)?;
+                read_evaluated(&value).map_err(|reason| SettingError::Shape { shown: value.to_string(), reason })
             }
+        }
+    }
+}
+
+impl<T> Setting<T> {
+    /// The value, if it was written without holes.
+    pub fn plain(&self) -> Option<&T> {
+        match self {
+            Self::Plain(value) => Some(value),
+            Self::Late(_) => None,
         }
     }
 }
@@ -56,32 +67,42 @@ pub enum SettingError {
     #[error(transparent)]
     Expression(#[from] crate::expr::Error),
     /// It gave a value of another kind.
-    #[error("an expression gave {shown}, which does not fit here")]
+    #[error("an expression gave {shown}, which does not fit here: {reason}")]
     Shape {
         /// The value as JSON.
         shown: String,
-        /// What was expected.
-        #[source]
-        reason: serde_json::Error,
+        /// What was expected, what was found.
+        reason: String,
     },
 }
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Setting<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(SETTING, SettingVisitor(PhantomData))
+    }
+}
+
+struct SettingVisitor<T>(PhantomData<T>);
+
+impl<'de, T: DeserializeOwned> Visitor<'de> for SettingVisitor<T> {
+    type Value = Setting<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Setting<T>, D::Error> {
         let value = Value::deserialize(deserializer)?;
-        match &value {
-            Value::String(written) if written.contains("${") => match Template::compile(written) {
-                Ok(template) => Ok(Self::Late(template)),
-                Err(mistakes) => Err(D::Error::custom(mistakes.first().map_or_else(
-                    || "an expression is wrong".to_owned(),
-                    |m| m.message.clone(),
-                ))),
-            },
-            _ => T::deserialize(value)
-                .map(Self::Plain)
-                .map_err(D::Error::custom),
+        let form = Form::compile(&value).map_err(|mistakes| D::Error::custom(first(&mistakes)))?;
+        match form.plain() {
+            Some(plain) => read_written(plain).map(Setting::Plain).map_err(D::Error::custom),
+            None => Ok(Setting::Late(form)),
         }
     }
+}
+
+fn first(mistakes: &[(String, Mistake)]) -> &str {
+    mistakes.first().map_or("an expression is wrong", |(_, mistake)| mistake.message.as_str())
 }
 
 impl<T: JsonSchema> JsonSchema for Setting<T> {
@@ -201,8 +222,22 @@ fn parse_bytes(written: &str) -> Option<u64> {
 
 impl<'de> Deserialize<'de> for Cel {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(CEL, CelVisitor)
+    }
+}
+
+struct CelVisitor;
+
+impl<'de> Visitor<'de> for CelVisitor {
+    type Value = Cel;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an expression in quotes")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cel, D::Error> {
         let source = String::deserialize(deserializer)?;
-        Self::compile(&source).map_err(|mistake| D::Error::custom(mistake.message))
+        Cel::compile(&source).map_err(|mistake| D::Error::custom(mistake.message))
     }
 }
 
@@ -250,5 +285,14 @@ mod tests {
         assert_eq!(late.get(&env).unwrap(), 7);
         let wrong = Env::new().with("vars", serde_json::json!({ "n": "x" }));
         assert!(late.get(&wrong).unwrap_err().to_string().contains("\"x\""));
+    }
+
+    #[test]
+    fn a_list_with_a_hole_is_filled_in_and_never_read_again() {
+        let args: Setting<Vec<String>> = serde_json::from_str(r#"["sleep", "${vars.n}", "${vars.t}"]"#).unwrap();
+        let env = Env::new().with("vars", serde_json::json!({ "n": 7, "t": "${vars.n}" }));
+        assert_eq!(args.get(&env).unwrap(), ["sleep", "7", "${vars.n}"]);
+        let whole: Setting<Vec<String>> = serde_json::from_str(r#""${['a', 'b']}""#).unwrap();
+        assert_eq!(whole.get(&env).unwrap(), ["a", "b"]);
     }
 }

@@ -21,10 +21,10 @@ pub struct HelmInstall {
     pub version: Option<Text>,
     /// Values files, later ones win; paths relative to this file.
     #[serde(default)]
-    pub values: Setting<Vec<Text>>,
+    pub values: Setting<Vec<String>>,
     /// Single values by their dotted path; they win over files.
     #[serde(default)]
-    pub set: Setting<IndexMap<String, Setting<Value>>>,
+    pub set: Setting<IndexMap<String, Value>>,
     /// The release's namespace; default the plan's. It is created if absent.
     #[serde(default)]
     pub namespace: Option<Text>,
@@ -49,10 +49,10 @@ pub struct HelmUpgrade {
     pub version: Option<Text>,
     /// Values files, later ones win; paths relative to this file.
     #[serde(default)]
-    pub values: Setting<Vec<Text>>,
+    pub values: Setting<Vec<String>>,
     /// Single values by their dotted path; they win over files.
     #[serde(default)]
-    pub set: Setting<IndexMap<String, Setting<Value>>>,
+    pub set: Setting<IndexMap<String, Value>>,
     /// The release's namespace; default the plan's.
     #[serde(default)]
     pub namespace: Option<Text>,

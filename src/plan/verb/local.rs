@@ -10,7 +10,7 @@ use crate::plan::{Bytes, Setting, Span, Text};
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Command {
     /// The program and its arguments; no shell in between.
-    pub args: Vec<Text>,
+    pub args: Setting<Vec<String>>,
     /// Variables added to its environment.
     #[serde(default)]
     pub env: IndexMap<String, Text>,

@@ -16,7 +16,7 @@ pub struct Download {
     pub url: Text,
     /// Where else it is, tried in order when the first can't be had.
     #[serde(default)]
-    pub mirrors: Setting<Vec<Text>>,
+    pub mirrors: Setting<Vec<String>>,
     /// The digest it must have; empty means unknown.
     #[serde(default)]
     pub sha512: Option<Text>,

@@ -20,7 +20,7 @@ pub struct Exec {
     #[serde(default)]
     pub container: Option<Text>,
     /// The command and its arguments; no shell in between.
-    pub command: Vec<Text>,
+    pub command: Setting<Vec<String>>,
     /// Text for its standard input.
     #[serde(default)]
     pub stdin: Option<Text>,
