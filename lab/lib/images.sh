@@ -62,6 +62,6 @@ make_images() {
 # Sets `$images` to the archive.
 gather_images() {
     make_part "images-$(printf '%s %s %s' "$(recipe "$lab_checkout/lab/lib/images.sh")" \
-        "$(basename -- "$kubernetes")" "$(basename -- "$debian")" | sha256sum | cut -c1-12)" make_images
+        "$(basename -- "$kubernetes")" "$(basename -- "$debian")" | sha256sum | cut -c1-12)" true make_images
     images=$part/images.tar
 }

@@ -9,17 +9,27 @@ debian_packages=(etcd-server containerd runc containernetworking-plugins busybox
 # recipe FILE…: a short digest of the files' texts.
 recipe() { cat -- "$@" | sha256sum | cut -c1-12; }
 
-# make_part NAME COMMAND…: runs the command with a new folder as its last argument and keeps the
-# folder only if it succeeded. The folder is in `$part` afterwards.
+# make_part NAME NEED COMMAND…: unless it is there already, asks the need, which ends with a sentence
+# if it is not met, then runs the command with a new folder as its last argument. The folder is kept
+# only if every line of the command succeeded; its place is in `$part` afterwards.
 make_part() {
-    local name=$1 started=$SECONDS
-    shift
+    local name=$1 need=$2 started=$SECONDS status
+    shift 2
     part=$lab_parts/$name
     [[ -d $part ]] && return
+    "$need"
     mkdir -p -- "$lab_parts"
     rm -rf -- "$part.new"
     mkdir -- "$part.new"
-    if ! "$@" "$part.new"; then
+    # Asked for by `if` or `||`, the command would go on after a line that failed.
+    set +e
+    (
+        set -e
+        "$@" "$part.new"
+    )
+    status=$?
+    set -e
+    if ((status != 0)); then
         rm -rf -- "$part.new"
         fail "$name could not be made; the lines above say why"
     fi
@@ -40,24 +50,25 @@ need_go() {
 }
 
 build_kubernetes() {
-    need_go
     say "building Kubernetes from source, once: about 7 minutes on two cores"
     "$lab_checkout/lab/kubernetes/build" "$1"
 }
 
 # build_helm VERSION OUT
 build_helm() {
-    need_go
     say "building helm $1 from source, once: about 3 minutes on two cores"
     "$lab_checkout/lab/helm/build" "$2" "$1"
+}
+
+need_apt() {
+    command -v apt-get >/dev/null ||
+        fail "etcd, containerd and runc come from Debian packages, and there is no apt-get on this machine"
 }
 
 # The packages' files, under usr/ and bin/. Works without root, and without package lists on the
 # machine: then apt reads them into the lab's own folder.
 unpack_debian() {
     local out=$1 apt package
-    command -v apt-get >/dev/null ||
-        fail "etcd, containerd and runc come from Debian packages, and there is no apt-get on this machine"
     say "unpacking ${debian_packages[*]} from Debian packages"
     mkdir -- "$out/debs"
     apt=(apt-get -qq -o "APT::Sandbox::User=$(id -un)")
@@ -89,12 +100,12 @@ link_program() {
 # Sets `$debian`, `$kubernetes` and `$helm` to the folders of the parts, making what is missing.
 gather_parts() {
     local sources=$lab_checkout/lab
-    make_part "debian-$(debian_key)" unpack_debian
+    make_part "debian-$(debian_key)" need_apt unpack_debian
     debian=$part
-    make_part "kubernetes-$(recipe "$sources"/kubernetes/{build,go.mod,go.sum})" build_kubernetes
+    make_part "kubernetes-$(recipe "$sources"/kubernetes/{build,go.mod,go.sum})" need_go build_kubernetes
     kubernetes=$part
     link_program "$kubernetes/kubectl" kubectl
-    make_part "helm-$helm_version-$(recipe "$sources/helm/build")" build_helm "$helm_version"
+    make_part "helm-$helm_version-$(recipe "$sources/helm/build")" need_go build_helm "$helm_version"
     helm=$part
     link_program "$helm/helm" helm
 }
