@@ -1,0 +1,373 @@
+//! delete and deletecollection: grace, finalizers, preconditions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::builtin;
+use super::call::{Call, decode};
+use super::object::{Object, time_text};
+use super::read;
+use super::resource::Resource;
+use super::show;
+use super::state::{Later, State, name_of};
+use super::status::{Cause, Refusal};
+use super::store::Name;
+
+/// DELETE of one object.
+pub(crate) fn one(state: &mut State, call: &Call) -> Result<(u16, Value), Refusal> {
+    let orders = Orders::of(call)?;
+    let resource = &call.resource;
+    let done = carry_out(state, resource, &call.key(), &orders, call.now)?;
+    let code = if !done.gone && orders.propagation.as_deref() == Some("Foreground") {
+        202
+    } else {
+        200
+    };
+    if !done.gone
+        || builtin::returns_deleted(&resource.group, &resource.plural) && !resource.is_custom()
+    {
+        return Ok((code, show::object(&done.object, resource, call.shape)));
+    }
+    let mut details = json!({"name": done.object.name()});
+    if !resource.group.is_empty() {
+        details["group"] = json!(resource.group);
+    }
+    details["kind"] = json!(resource.plural);
+    details["uid"] = json!(done.object.uid());
+    Ok((
+        code,
+        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}),
+    ))
+}
+
+/// DELETE of a collection: each selected object as if deleted alone; the answer is the list of them.
+pub(crate) fn collection(state: &mut State, call: &Call) -> Result<(u16, Value), Refusal> {
+    let orders = Orders::of(call)?;
+    let selection = read::selection(call)?;
+    let resource = &call.resource;
+    let mut items = Vec::new();
+    for object in state
+        .store
+        .list(&resource.shelf(), selection.namespace.as_deref())
+    {
+        if selection.matches(&object) {
+            let done = carry_out(state, resource, &name_of(&object), &orders, call.now)?;
+            items.push(show::object(&done.object, resource, call.shape));
+        }
+    }
+    let (kind, api_version) = show::list_type(resource, call.shape);
+    let metadata = json!({"resourceVersion": state.store.revision().to_string()});
+    Ok((
+        200,
+        json!({"kind": kind, "apiVersion": api_version, "metadata": metadata, "items": items}),
+    ))
+}
+
+/// How an object is to be deleted: `DeleteOptions`, from the body or the query.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Orders {
+    pub(crate) grace: Option<i64>,
+    pub(crate) uid: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) propagation: Option<String>,
+    pub(crate) dry_run: bool,
+}
+
+/// What became of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Done {
+    pub(crate) object: Arc<Object>,
+    pub(crate) gone: bool,
+}
+
+impl Orders {
+    fn of(call: &Call) -> Result<Self, Refusal> {
+        let body = if call.body.is_empty() {
+            None
+        } else {
+            Some(decode(&call.body)?)
+        };
+        let text = |field: &str| {
+            body.as_ref()
+                .and_then(|body| body.field(field)?.as_str().map(str::to_owned))
+        };
+        let precondition = |field: &str| {
+            body.as_ref().and_then(|body| {
+                body.at(&["preconditions", field])?
+                    .as_str()
+                    .map(str::to_owned)
+            })
+        };
+        let orders = Self {
+            grace: body
+                .as_ref()
+                .and_then(|body| body.field("gracePeriodSeconds")?.as_i64())
+                .or_else(|| call.query.number("gracePeriodSeconds")),
+            uid: precondition("uid"),
+            version: precondition("resourceVersion"),
+            propagation: text("propagationPolicy")
+                .or_else(|| call.query.text("propagationPolicy").map(str::to_owned)),
+            dry_run: call.is_dry_run()
+                || body.as_ref().is_some_and(|body| {
+                    body.field("dryRun")
+                        .and_then(Value::as_array)
+                        .is_some_and(|all| !all.is_empty())
+                }),
+        };
+        if let Some(policy) = orders
+            .propagation
+            .as_deref()
+            .filter(|policy| !["Background", "Foreground", "Orphan"].contains(policy))
+        {
+            let known = ["Foreground", "Background", "Orphan", "nil"];
+            let cause = Cause::not_supported("propagationPolicy", &policy.into(), &known);
+            return Err(Refusal::invalid_kind(
+                "meta.k8s.io",
+                "DeleteOptions",
+                "",
+                &[cause],
+            ));
+        }
+        Ok(orders)
+    }
+}
+
+/// Deletes one object as its kind and the orders say: at once, or by marking it.
+pub(crate) fn carry_out(
+    state: &mut State,
+    resource: &Resource,
+    key: &Name,
+    orders: &Orders,
+    now: Timestamp,
+) -> Result<Done, Refusal> {
+    let old = state
+        .store
+        .get(&resource.shelf(), key)
+        .cloned()
+        .ok_or_else(|| Refusal::not_found(resource, &key.name))?;
+    check_preconditions(&old, resource, orders)?;
+
+    let mut object = Object::clone(&old);
+    let finalizers: Vec<String> = wanted_finalizers(&object, orders);
+    let grace = match grace(&object, resource, orders, now) {
+        Grace::Pending => {
+            return Ok(Done {
+                object: old,
+                gone: false,
+            });
+        }
+        Grace::None => None,
+        Grace::Given { seconds, end } => {
+            if !object.is_terminating() && object.generation() > 0 {
+                object.set_meta("generation", Some(json!(object.generation() + 1)));
+            }
+            object.set_meta("deletionTimestamp", Some(time_text(end).into()));
+            object.set_meta("deletionGracePeriodSeconds", Some(json!(seconds)));
+            Some(seconds)
+        }
+    };
+    let kept = namespace_is_in_use(&object, resource);
+    if grace.is_none() && (!finalizers.is_empty() || kept) {
+        mark(&mut object, now);
+    }
+    if kept {
+        object.set_at(&["status", "phase"], json!("Terminating"));
+    }
+    let list = Some(json!(finalizers)).filter(|_| !finalizers.is_empty());
+    object.set_meta("finalizers", list);
+
+    let gone = finalizers.is_empty() && !kept && grace.is_none_or(|seconds| seconds == 0);
+    let changed = object != *old;
+    if orders.dry_run {
+        return Ok(Done {
+            object: Arc::new(object),
+            gone,
+        });
+    }
+    // A graceful kind is marked even when it goes at once: watches see it change before it is deleted.
+    let current = if changed && (!gone || grace.is_some()) {
+        state.commit(resource, key.clone(), object, now)
+    } else {
+        old.clone()
+    };
+    if gone {
+        let object = state.discard(resource, key).unwrap_or(current);
+        return Ok(Done { object, gone });
+    }
+    if changed {
+        follow_up(state, resource, key, &current, grace);
+    }
+    Ok(Done {
+        object: current,
+        gone,
+    })
+}
+
+/// Hands what a cluster's other actors would do next to the stand-ins.
+fn follow_up(
+    state: &mut State,
+    resource: &Resource,
+    key: &Name,
+    object: &Object,
+    grace: Option<i64>,
+) {
+    let uid = object.uid().to_owned();
+    if let (true, Some(limit), Some(seconds)) =
+        (resource.is("", "pods"), state.stand_ins.pods_vanish, grace)
+    {
+        let grace = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+        state.later.push(Later::PodStopped {
+            name: key.clone(),
+            uid,
+            after: limit.min(grace),
+        });
+    } else if resource.is("", "namespaces") && state.stand_ins.namespaces_empty {
+        state.later.push(Later::NamespaceEmptied {
+            name: key.name.clone(),
+            uid,
+            after: Duration::from_millis(100),
+        });
+    }
+}
+
+/// How much grace there is.
+enum Grace {
+    /// This kind knows none, or it is over.
+    None,
+    /// It is running and is not shortened: nothing changes.
+    Pending,
+    Given {
+        seconds: i64,
+        end: Timestamp,
+    },
+}
+
+/// Grace of a pod: as asked for, or its own; none before it has a node and after it has ended.
+fn grace(object: &Object, resource: &Resource, orders: &Orders, now: Timestamp) -> Grace {
+    if !resource.is("", "pods") {
+        return Grace::None;
+    }
+    let asked = orders
+        .grace
+        .map(|seconds| if seconds < 0 { 1 } else { seconds });
+    if object.is_terminating() {
+        let running = object
+            .meta("deletionGracePeriodSeconds")
+            .and_then(Value::as_i64)
+            .unwrap_or_default();
+        let Some(end) = object
+            .meta_text("deletionTimestamp")
+            .parse::<Timestamp>()
+            .ok()
+            .filter(|_| running > 0)
+        else {
+            return Grace::None;
+        };
+        return match asked {
+            Some(asked) if asked < running => {
+                let end = end + SignedDuration::from_secs(asked - running);
+                // A shortened grace cannot end in the past; what is left of it is the smallest there is.
+                if end < now {
+                    Grace::Given {
+                        seconds: asked.min(1),
+                        end: now,
+                    }
+                } else {
+                    Grace::Given {
+                        seconds: asked,
+                        end,
+                    }
+                }
+            }
+            _ => Grace::Pending,
+        };
+    }
+    let own = || {
+        object
+            .at(&["spec", "terminationGracePeriodSeconds"])
+            .and_then(Value::as_i64)
+            .unwrap_or(30)
+    };
+    let text = |path: &[&str]| object.at(path).and_then(Value::as_str).unwrap_or_default();
+    let stopped = text(&["spec", "nodeName"]).is_empty()
+        || ["Failed", "Succeeded"].contains(&text(&["status", "phase"]));
+    let seconds = if stopped {
+        0
+    } else {
+        asked.unwrap_or_else(own)
+    };
+    let seconds = if seconds < 0 { 1 } else { seconds };
+    Grace::Given {
+        seconds,
+        end: now + SignedDuration::from_secs(seconds),
+    }
+}
+
+fn mark(object: &mut Object, now: Timestamp) {
+    if !object.is_terminating() {
+        if object.generation() > 0 {
+            object.set_meta("generation", Some(json!(object.generation() + 1)));
+        }
+        object.set_meta("deletionTimestamp", Some(time_text(now).into()));
+    }
+    object.set_meta("deletionGracePeriodSeconds", Some(json!(0)));
+}
+
+/// The finalizers after the request: propagation adds or removes those of the garbage collector.
+fn wanted_finalizers(object: &Object, orders: &Orders) -> Vec<String> {
+    const OWN: [&str; 2] = ["orphan", "foregroundDeletion"];
+    let present = object.finalizers();
+    let mut wanted: Vec<String> = present
+        .iter()
+        .filter(|name| !OWN.contains(name))
+        .map(|name| (*name).to_owned())
+        .collect();
+    match orders.propagation.as_deref() {
+        Some("Orphan") => wanted.push(OWN[0].to_owned()),
+        Some("Foreground") => wanted.push(OWN[1].to_owned()),
+        Some(_) => {}
+        None => wanted.extend(
+            present
+                .iter()
+                .filter(|name| OWN.contains(name))
+                .map(|name| (*name).to_owned()),
+        ),
+    }
+    wanted
+}
+
+fn namespace_is_in_use(object: &Object, resource: &Resource) -> bool {
+    resource.is("", "namespaces")
+        && object
+            .at(&["spec", "finalizers"])
+            .and_then(Value::as_array)
+            .is_some_and(|finalizers| !finalizers.is_empty())
+}
+
+fn check_preconditions(
+    object: &Object,
+    resource: &Resource,
+    orders: &Orders,
+) -> Result<(), Refusal> {
+    let uid = orders.uid.as_deref().filter(|uid| *uid != object.uid()).map(|uid| {
+        format!(
+            "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and \
+             then recreated",
+            object.uid(),
+        )
+    });
+    let version = orders.version.as_deref().filter(|version| *version != object.resource_version()).map(|version| {
+        format!(
+            "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({}). The object \
+             might have been modified",
+            object.resource_version(),
+        )
+    });
+    match uid.or(version) {
+        Some(why) => Err(Refusal::conflict_of_kind(resource, object.name(), &why)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,277 @@
+//! Faults at the API, as data: a rule says which requests, how often, and what happens to them.
+
+use std::time::Duration;
+
+use crate::clock::Elapsed;
+
+use super::ledger::{Request, Verb};
+use super::status::Refusal;
+
+/// A defect that the server shows to matching requests. The first rule that answers wins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Which requests.
+    pub matching: Matching,
+    /// How many of them; `None` for all while the rule is in place.
+    pub times: Option<u32>,
+    /// From when to when; `None` for always. The end is not included.
+    pub during: Option<(Elapsed, Elapsed)>,
+    /// What happens.
+    pub effect: Effect,
+}
+
+/// Which requests a rule is about. What is left out matches everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Matching {
+    /// The API's verb.
+    pub verb: Option<Verb>,
+    /// The plural in the path, as in `pods`.
+    pub resource: Option<String>,
+    /// The namespace in the path.
+    pub namespace: Option<String>,
+    /// The name in the path.
+    pub name: Option<String>,
+    /// How the user agent begins.
+    pub agent: Option<String>,
+}
+
+/// What happens to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The connection is refused: the client gets an error, not an answer.
+    Refuse,
+    /// An answer with this code (429, 500, 503, …) and the sentence of a real server in trouble.
+    Answer {
+        /// The HTTP status.
+        code: u16,
+        /// Seconds in a `Retry-After` header; zero for none.
+        retry_after: u64,
+    },
+    /// `410 Gone`: a watch is told so in its body, everything else by status.
+    Expire,
+    /// The answer comes later.
+    Delay(Duration),
+    /// A write is done, but the connection breaks before the answer: the client cannot know.
+    LoseAnswer,
+}
+
+/// Which of the rules are in place, and how much of each is left.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    next: u64,
+    rules: Vec<(u64, Rule)>,
+}
+
+/// What the rules say to one request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Judgement {
+    /// Time to wait before anything else.
+    pub(crate) delay: Duration,
+    /// What happens instead of the answer, or to it.
+    pub(crate) effect: Option<Effect>,
+}
+
+impl Rule {
+    /// A rule for all matching requests, until it is taken away.
+    pub fn always(matching: Matching, effect: Effect) -> Self {
+        Self {
+            matching,
+            times: None,
+            during: None,
+            effect,
+        }
+    }
+
+    /// A rule for the next so many matching requests.
+    pub fn next(times: u32, matching: Matching, effect: Effect) -> Self {
+        Self {
+            matching,
+            times: Some(times),
+            during: None,
+            effect,
+        }
+    }
+
+    /// Nobody can connect from one time to another, as while a server restarts.
+    pub fn outage(from: Elapsed, to: Elapsed) -> Self {
+        Self {
+            matching: Matching::default(),
+            times: None,
+            during: Some((from, to)),
+            effect: Effect::Refuse,
+        }
+    }
+
+    fn applies(&self, request: &Request) -> bool {
+        let is = |wanted: &Option<String>, found: &str| {
+            wanted.as_deref().is_none_or(|wanted| wanted == found)
+        };
+        let m = &self.matching;
+        self.times != Some(0)
+            && self
+                .during
+                .is_none_or(|(from, to)| from <= request.at && request.at < to)
+            && m.verb.is_none_or(|verb| verb == request.verb)
+            && is(&m.resource, &request.resource)
+            && is(&m.namespace, &request.namespace)
+            && is(&m.name, &request.name)
+            && m.agent
+                .as_deref()
+                .is_none_or(|agent| request.agent.starts_with(agent))
+    }
+}
+
+impl Rules {
+    /// Puts a rule in place, behind those that are there.
+    pub(crate) fn add(&mut self, rule: Rule) -> u64 {
+        self.next += 1;
+        self.rules.push((self.next, rule));
+        self.next
+    }
+
+    /// Takes a rule away.
+    pub(crate) fn remove(&mut self, id: u64) {
+        self.rules.retain(|(own, _)| *own != id);
+    }
+
+    /// Whether this request finds nobody to connect to.
+    pub(crate) fn refuses(&mut self, request: &Request) -> bool {
+        let rule = self
+            .rules
+            .iter_mut()
+            .map(|(_, rule)| rule)
+            .find(|rule| rule.effect == Effect::Refuse && rule.applies(request));
+        match rule {
+            Some(rule) => {
+                rule.times = rule.times.map(|times| times - 1);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// What happens to a request: delays add up, the first other effect wins.
+    pub(crate) fn judge(&mut self, request: &Request) -> Judgement {
+        let mut judgement = Judgement::default();
+        for (_, rule) in &mut self.rules {
+            if !rule.applies(request)
+                || (judgement.effect.is_some() && !matches!(rule.effect, Effect::Delay(_)))
+            {
+                continue;
+            }
+            if let Some(times) = &mut rule.times {
+                *times -= 1;
+            }
+            match &rule.effect {
+                Effect::Delay(delay) => judgement.delay += *delay,
+                other => judgement.effect = Some(other.clone()),
+            }
+        }
+        judgement
+    }
+}
+
+impl Effect {
+    /// The refusal that an answering effect stands for.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Answer {
+                code: 429,
+                retry_after,
+            } => Some(Refusal::too_many_requests(
+                "The server has received too many requests and has asked us to try again later",
+                *retry_after,
+            )),
+            Self::Answer { code: 503, .. } => Some(Refusal::unavailable(
+                "the server is currently unable to handle the request",
+            )),
+            Self::Answer { code: 504, .. } => Some(Refusal::timeout(
+                "request did not complete within the allotted timeout",
+                0,
+                Vec::new(),
+            )),
+            Self::Answer { code: 500, .. } => {
+                Some(Refusal::internal("etcdserver: request timed out"))
+            }
+            Self::Answer { code, .. } => Some(Refusal::bare(*code)),
+            Self::Expire => Some(Refusal::expired(
+                "The resourceVersion for the provided watch is too old.",
+            )),
+            Self::Refuse | Self::Delay(_) | Self::LoseAnswer => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(verb: Verb, at: u64) -> Request {
+        Request {
+            at: Elapsed(at),
+            method: "GET".to_owned(),
+            path: "/api/v1/pods".to_owned(),
+            query: String::new(),
+            agent: "lariat/1".to_owned(),
+            verb,
+            resource: "pods".to_owned(),
+            namespace: String::new(),
+            name: String::new(),
+            subresource: String::new(),
+        }
+    }
+
+    #[test]
+    fn the_first_rule_that_answers_wins_and_delays_add_up() {
+        let answer = |code| Effect::Answer {
+            code,
+            retry_after: 0,
+        };
+        let mut rules = Rules::default();
+        rules.add(Rule::always(
+            Matching::default(),
+            Effect::Delay(Duration::from_secs(1)),
+        ));
+        rules.add(Rule::next(
+            1,
+            Matching {
+                verb: Some(Verb::Watch),
+                ..Matching::default()
+            },
+            answer(410),
+        ));
+        let second = rules.add(Rule::next(2, Matching::default(), answer(500)));
+        rules.add(Rule::always(
+            Matching::default(),
+            Effect::Delay(Duration::from_secs(2)),
+        ));
+
+        let effects: Vec<_> = [Verb::Watch, Verb::Watch, Verb::List, Verb::List]
+            .into_iter()
+            .map(|verb| rules.judge(&request(verb, 0)))
+            .map(|judgement| (judgement.delay.as_secs(), judgement.effect))
+            .collect();
+        assert_eq!(
+            effects,
+            [
+                (3, Some(answer(410))),
+                (3, Some(answer(500))),
+                (3, Some(answer(500))),
+                (3, None)
+            ]
+        );
+        rules.remove(second);
+        assert_eq!(rules.rules.len(), 3);
+    }
+
+    #[test]
+    fn an_outage_has_a_beginning_and_an_end() {
+        let mut rules = Rules::default();
+        rules.add(Rule::outage(Elapsed(10), Elapsed(20)));
+        let refused: Vec<bool> = [9, 10, 19, 20]
+            .into_iter()
+            .map(|at| rules.judge(&request(Verb::Get, at)).effect == Some(Effect::Refuse))
+            .collect();
+        assert_eq!(refused, [false, true, true, false]);
+    }
+}

@@ -1,0 +1,36 @@
+//! How a stored object leaves the server: in the version and shape that was asked for.
+
+use serde_json::{Value, json};
+
+use super::call::Shape;
+use super::object::Object;
+use super::resource::Resource;
+
+/// An object as a client of this version of the resource sees it.
+///
+/// All versions share their fields here: a conversion strategy of `None`, which
+/// changes `apiVersion` alone.
+pub(crate) fn object(object: &Object, resource: &Resource, shape: Shape) -> Value {
+    match shape {
+        Shape::Whole => {
+            let mut shown = object.clone();
+            shown.set_field("apiVersion", Some(resource.api_version().into()));
+            shown.into_value()
+        }
+        Shape::Metadata => json!({
+            "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
+            "metadata": object.field("metadata"),
+        }),
+    }
+}
+
+/// The kind and version of a list.
+pub(crate) fn list_type(resource: &Resource, shape: Shape) -> (String, String) {
+    match shape {
+        Shape::Whole => (format!("{}List", resource.kind), resource.api_version()),
+        Shape::Metadata => (
+            "PartialObjectMetadataList".to_owned(),
+            "meta.k8s.io/v1".to_owned(),
+        ),
+    }
+}

@@ -1,0 +1,274 @@
+//! Everything that the server's one lock guards.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+
+use super::fault::Rules;
+use super::ledger::Ledger;
+use super::object::{Object, time_text};
+use super::program::Programs;
+use super::resource::{Registry, Resource, Shelf};
+use super::store::{Name, Store};
+
+/// The world behind the API.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) store: Store,
+    pub(crate) registry: Registry,
+    pub(crate) ledger: Ledger,
+    pub(crate) rules: Rules,
+    pub(crate) programs: Programs,
+    pub(crate) chance: Chance,
+    pub(crate) stand_ins: StandIns,
+    /// What is to happen later; taken and timed by whoever holds the lock, after letting it go.
+    pub(crate) later: Vec<Later>,
+}
+
+/// What the server does itself in place of actors that a cluster has.
+///
+/// Nothing else would finish these deletions while no kubelet and no namespace
+/// controller runs here. Whoever brings such an actor turns its stand-in off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StandIns {
+    /// A pod deleted with a grace is gone after this time, or after its grace if that is shorter.
+    /// `None`: it stays until somebody deletes it with grace 0, as a kubelet does.
+    pub pods_vanish: Option<Duration>,
+    /// A deleted namespace is emptied and goes. `false`: it stays in phase `Terminating`.
+    pub namespaces_empty: bool,
+}
+
+impl Default for StandIns {
+    fn default() -> Self {
+        Self {
+            pods_vanish: Some(Duration::from_secs(1)),
+            namespaces_empty: true,
+        }
+    }
+}
+
+/// Something that a stand-in does after a while.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Later {
+    /// The pod's containers have stopped.
+    PodStopped {
+        name: Name,
+        uid: String,
+        after: Duration,
+    },
+    /// The namespace's contents are to go, then itself.
+    NamespaceEmptied {
+        name: String,
+        uid: String,
+        after: Duration,
+    },
+}
+
+/// All chance, from one seed.
+#[derive(Debug)]
+pub(crate) struct Chance(ChaCha8Rng);
+
+impl Chance {
+    /// The chance of a seed.
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self(ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    /// A new random (version 4) UUID.
+    pub(crate) fn uid(&mut self) -> String {
+        let bits: u128 = self.0.random();
+        let bits = (bits & !(0xf << 76) & !(0b11 << 62)) | (0x4 << 76) | (0b10 << 62);
+        let hex = format!("{bits:032x}");
+        format!(
+            "{}-{}-{}-{}-{}",
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..]
+        )
+    }
+
+    /// Five letters for a generated name, from the real server's alphabet without vowels.
+    pub(crate) fn suffix(&mut self) -> String {
+        const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+        (0..5)
+            .map(|_| char::from(ALPHABET[self.0.random_range(0..ALPHABET.len())]))
+            .collect()
+    }
+
+    /// How long a watch without `timeoutSeconds` lives: between 30 and 60 minutes, as with the real default.
+    pub(crate) fn watch_lifetime(&mut self) -> Duration {
+        Duration::from_secs(self.0.random_range(1800..3600))
+    }
+}
+
+impl State {
+    /// A server as it is right after its start: the four namespaces that are always there.
+    pub(crate) fn new(seed: u64, keep: usize, stand_ins: StandIns, now: Timestamp) -> Self {
+        let mut state = Self {
+            store: Store::new(keep),
+            registry: Registry::new(),
+            ledger: Ledger::default(),
+            rules: Rules::default(),
+            programs: Programs::default(),
+            chance: Chance::seeded(seed),
+            stand_ins,
+            later: Vec::new(),
+        };
+        for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
+            state.make_namespace(name, now);
+        }
+        state
+    }
+
+    /// Puts a namespace into the store, if it is not there.
+    pub(crate) fn make_namespace(&mut self, name: &str, now: Timestamp) {
+        let shelf = namespaces();
+        let key = Name {
+            namespace: String::new(),
+            name: name.to_owned(),
+        };
+        if self.store.get(&shelf, &key).is_some() {
+            return;
+        }
+        let object = json!({
+            "kind": "Namespace", "apiVersion": "v1",
+            "metadata": {
+                "name": name, "uid": self.chance.uid(), "creationTimestamp": time_text(now),
+                "labels": {"kubernetes.io/metadata.name": name},
+            },
+            "spec": {"finalizers": ["kubernetes"]},
+            "status": {"phase": "Active"},
+        });
+        self.store.put(
+            &shelf,
+            key,
+            Object::new(object).expect("the literal above is an object"),
+        );
+    }
+
+    /// A namespace, if it exists.
+    pub(crate) fn namespace(&self, name: &str) -> Option<&Arc<Object>> {
+        self.store.get(
+            &namespaces(),
+            &Name {
+                namespace: String::new(),
+                name: name.to_owned(),
+            },
+        )
+    }
+
+    /// Keeps an object and lets what follows from it follow: a definition is served at once.
+    pub(crate) fn commit(
+        &mut self,
+        resource: &Resource,
+        name: Name,
+        object: Object,
+        now: Timestamp,
+    ) -> Arc<Object> {
+        let committed = self.store.put(&resource.shelf(), name.clone(), object);
+        if is_definition(resource) {
+            self.registry.define(&committed);
+            if let Some(established) = established(&committed, now) {
+                self.store.put(&resource.shelf(), name, established);
+            }
+        }
+        committed
+    }
+
+    /// Removes an object and what hangs on its being there: the objects of a definition.
+    pub(crate) fn discard(&mut self, resource: &Resource, name: &Name) -> Option<Arc<Object>> {
+        let gone = self.store.remove(&resource.shelf(), name)?;
+        if is_definition(resource) {
+            let text = |path: &[&str]| {
+                gone.at(path)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned()
+            };
+            let shelf = Shelf {
+                group: text(&["spec", "group"]),
+                plural: text(&["spec", "names", "plural"]),
+            };
+            for object in self.store.list(&shelf, None) {
+                self.store.remove(&shelf, &name_of(&object));
+            }
+            self.registry.forget(gone.name());
+        }
+        Some(gone)
+    }
+}
+
+/// Where an object is kept, by its own metadata.
+pub(crate) fn name_of(object: &Object) -> Name {
+    Name {
+        namespace: object.namespace().to_owned(),
+        name: object.name().to_owned(),
+    }
+}
+
+/// Where namespaces are kept.
+pub(crate) fn namespaces() -> Shelf {
+    Shelf {
+        group: String::new(),
+        plural: "namespaces".to_owned(),
+    }
+}
+
+fn is_definition(resource: &Resource) -> bool {
+    resource.is("apiextensions.k8s.io", "customresourcedefinitions")
+}
+
+/// A definition with the status that its controller gives it, if it does not have it yet.
+fn established(definition: &Object, now: Timestamp) -> Option<Object> {
+    let names = definition.at(&["spec", "names"])?;
+    if definition.at(&["status", "acceptedNames"]) == Some(names) || definition.is_terminating() {
+        return None;
+    }
+    let versions = definition
+        .at(&["spec", "versions"])
+        .and_then(Value::as_array);
+    let storage = versions
+        .into_iter()
+        .flatten()
+        .find(|version| version["storage"] == true)
+        .map(|version| version["name"].clone());
+    let condition = |kind: &str, reason: &str, message: &str| {
+        json!({
+            "lastTransitionTime": time_text(now), "message": message, "reason": reason, "status": "True", "type": kind,
+        })
+    };
+    let mut established = definition.clone();
+    established.set_field(
+        "status",
+        Some(json!({
+            "acceptedNames": names,
+            "conditions": [
+                condition("NamesAccepted", "NoConflicts", "no conflicts found"),
+                condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+            ],
+            "storedVersions": storage.into_iter().collect::<Vec<_>>(),
+        })),
+    );
+    Some(established)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_names() {
+        let (mut one, mut two) = (Chance::seeded(7), Chance::seeded(7));
+        let uid = one.uid();
+        assert_eq!(uid, two.uid());
+        assert_ne!(uid, one.uid());
+        assert_eq!((&uid[14..15], uid.len()), ("4", 36));
+        assert!("89ab".contains(&uid[19..20]));
+    }
+}

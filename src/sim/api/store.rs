@@ -1,0 +1,402 @@
+//! The objects, their history, and who is told of changes.
+//!
+//! A plain value without time, tasks or locks: whoever holds it exclusively
+//! (the server's one mutex) makes a change and its announcement one act, which
+//! is why no watch can miss or reorder one.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::object::Object;
+use super::resource::Shelf;
+
+/// All objects under one revision counter.
+#[derive(Debug)]
+pub(crate) struct Store {
+    revision: u64,
+    /// The newest revision that the history no longer explains.
+    compacted: u64,
+    shelves: BTreeMap<Shelf, BTreeMap<Name, Arc<Object>>>,
+    history: VecDeque<Change>,
+    /// How many changes are kept; older ones are compacted away.
+    keep: usize,
+    watchers: BTreeMap<u64, Watcher>,
+    next_watcher: u64,
+}
+
+/// Namespace (empty for none) and name, in the order in which lists come.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Name {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+/// One committed change.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    pub(crate) revision: u64,
+    pub(crate) shelf: Shelf,
+    pub(crate) name: Name,
+    pub(crate) before: Option<Arc<Object>>,
+    /// For a deletion, the last state with the deletion's own revision.
+    pub(crate) after: Arc<Object>,
+    pub(crate) deleted: bool,
+}
+
+/// What a watch is told.
+#[derive(Clone, Debug)]
+pub(crate) enum Delivery {
+    Change(Change),
+    /// Everything up to this revision has been delivered.
+    UpTo(u64),
+    /// The server ends the watch, with or without a last word.
+    End(Ending),
+}
+
+/// How the server ends a watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// As at a timeout: the body ends.
+    Closed,
+    /// An `ERROR` event says that the version is gone, then the body ends.
+    Expired,
+    /// The connection breaks in the middle of the body.
+    Cut,
+}
+
+#[derive(Debug)]
+struct Watcher {
+    shelf: Shelf,
+    sender: mpsc::UnboundedSender<Delivery>,
+}
+
+/// A revision was asked for that the history no longer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Compacted {
+    pub(crate) oldest: u64,
+}
+
+impl Store {
+    /// An empty store that keeps this many changes.
+    pub(crate) fn new(keep: usize) -> Self {
+        Self {
+            revision: 1,
+            compacted: 0,
+            shelves: BTreeMap::new(),
+            history: VecDeque::new(),
+            keep,
+            watchers: BTreeMap::new(),
+            next_watcher: 0,
+        }
+    }
+
+    /// The revision of the last change.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// One object.
+    pub(crate) fn get(&self, shelf: &Shelf, name: &Name) -> Option<&Arc<Object>> {
+        self.shelves.get(shelf)?.get(name)
+    }
+
+    /// The objects of a shelf, in one namespace or in all, by namespace and name.
+    pub(crate) fn list(&self, shelf: &Shelf, namespace: Option<&str>) -> Vec<Arc<Object>> {
+        let objects = self.shelves.get(shelf).into_iter().flatten();
+        objects
+            .filter(|(name, _)| namespace.is_none_or(|ns| name.namespace == ns))
+            .map(|(_, object)| object.clone())
+            .collect()
+    }
+
+    /// The objects as they were at a revision: the present with later changes undone.
+    pub(crate) fn list_at(
+        &self,
+        shelf: &Shelf,
+        namespace: Option<&str>,
+        revision: u64,
+    ) -> Result<Vec<Arc<Object>>, Compacted> {
+        if revision < self.compacted {
+            return Err(Compacted {
+                oldest: self.compacted,
+            });
+        }
+        let mut objects = self.shelves.get(shelf).cloned().unwrap_or_default();
+        for change in self
+            .history
+            .iter()
+            .rev()
+            .take_while(|change| change.revision > revision)
+        {
+            if change.shelf == *shelf {
+                match &change.before {
+                    Some(before) => objects.insert(change.name.clone(), before.clone()),
+                    None => objects.remove(&change.name),
+                };
+            }
+        }
+        Ok(objects
+            .into_iter()
+            .filter(|(name, _)| namespace.is_none_or(|ns| name.namespace == ns))
+            .map(|(_, o)| o)
+            .collect())
+    }
+
+    /// The resources that hold objects.
+    pub(crate) fn shelves(&self) -> Vec<Shelf> {
+        self.shelves
+            .iter()
+            .filter(|(_, objects)| !objects.is_empty())
+            .map(|(shelf, _)| shelf.clone())
+            .collect()
+    }
+
+    /// Creates or replaces; the object gets the new revision as its version.
+    pub(crate) fn put(&mut self, shelf: &Shelf, name: Name, object: Object) -> Arc<Object> {
+        let object = self.stamp(object);
+        let before = self
+            .shelves
+            .entry(shelf.clone())
+            .or_default()
+            .insert(name.clone(), object.clone());
+        self.announce(Change {
+            revision: self.revision,
+            shelf: shelf.clone(),
+            name,
+            before,
+            after: object.clone(),
+            deleted: false,
+        });
+        object
+    }
+
+    /// Deletes; the answer is the last state, with the deletion's revision.
+    pub(crate) fn remove(&mut self, shelf: &Shelf, name: &Name) -> Option<Arc<Object>> {
+        let before = self.shelves.get_mut(shelf)?.remove(name)?;
+        let after = self.stamp(Object::clone(&before));
+        self.announce(Change {
+            revision: self.revision,
+            shelf: shelf.clone(),
+            name: name.clone(),
+            before: Some(before),
+            after: after.clone(),
+            deleted: true,
+        });
+        Some(after)
+    }
+
+    fn stamp(&mut self, mut object: Object) -> Arc<Object> {
+        self.revision += 1;
+        object.set_meta("resourceVersion", Some(json!(self.revision.to_string())));
+        Arc::new(object)
+    }
+
+    fn announce(&mut self, change: Change) {
+        self.watchers.retain(|_, watcher| {
+            watcher.shelf != change.shelf
+                || watcher
+                    .sender
+                    .send(Delivery::Change(change.clone()))
+                    .is_ok()
+        });
+        self.history.push_back(change);
+        if self.history.len() > self.keep {
+            self.compact(self.revision - self.keep as u64);
+        }
+    }
+
+    /// Forgets how things were before a revision. Open watches go on: they have been told already.
+    pub(crate) fn compact(&mut self, revision: u64) {
+        while self
+            .history
+            .front()
+            .is_some_and(|change| change.revision <= revision)
+        {
+            self.history.pop_front();
+        }
+        self.compacted = self.compacted.max(revision.min(self.revision));
+    }
+
+    /// Opens a watch: the changes since a revision that it has missed, and the receiver of those to come.
+    pub(crate) fn watch(
+        &mut self,
+        shelf: &Shelf,
+        since: u64,
+    ) -> Result<(Vec<Change>, Ticket), Compacted> {
+        if since < self.compacted {
+            return Err(Compacted {
+                oldest: self.compacted,
+            });
+        }
+        let missed = self
+            .history
+            .iter()
+            .filter(|change| change.revision > since && change.shelf == *shelf)
+            .cloned()
+            .collect();
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let id = self.next_watcher;
+        self.next_watcher += 1;
+        self.watchers.insert(
+            id,
+            Watcher {
+                shelf: shelf.clone(),
+                sender,
+            },
+        );
+        Ok((missed, Ticket { id, receiver }))
+    }
+
+    /// A place for a watch that was refused: nothing ever comes.
+    pub(crate) fn closed_ticket(&mut self) -> Ticket {
+        let (_, receiver) = mpsc::unbounded_channel();
+        self.next_watcher += 1;
+        Ticket {
+            id: self.next_watcher - 1,
+            receiver,
+        }
+    }
+
+    /// Tells one watch up to where it has been told everything, behind all that is under way to it.
+    pub(crate) fn mark(&self, watcher: u64) {
+        if let Some(watcher) = self.watchers.get(&watcher) {
+            // A watch that has just been dropped does not need the mark.
+            let _ = watcher.sender.send(Delivery::UpTo(self.revision));
+        }
+    }
+
+    /// Ends the open watches of a shelf, or all.
+    pub(crate) fn end_watches(&mut self, shelf: Option<&Shelf>, ending: &Ending) {
+        self.watchers.retain(|_, watcher| {
+            let ends = shelf.is_none_or(|shelf| *shelf == watcher.shelf);
+            if ends {
+                // A watch that has just been dropped does not need to hear of its end.
+                let _ = watcher.sender.send(Delivery::End(ending.clone()));
+            }
+            !ends
+        });
+    }
+
+    /// How many watches of a plural are open.
+    pub(crate) fn open_watches(&self, plural: &str) -> usize {
+        self.watchers
+            .values()
+            .filter(|watcher| watcher.shelf.plural == plural)
+            .count()
+    }
+
+    /// Forgets a watch that nobody reads any more.
+    pub(crate) fn leave(&mut self, watcher: u64) {
+        self.watchers.remove(&watcher);
+    }
+}
+
+/// A watch's place in the store.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    pub(crate) id: u64,
+    pub(crate) receiver: mpsc::UnboundedReceiver<Delivery>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shelf() -> Shelf {
+        Shelf {
+            group: String::new(),
+            plural: "pods".to_owned(),
+        }
+    }
+
+    fn name(name: &str) -> Name {
+        Name {
+            namespace: "default".to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    fn object(name: &str, mark: u64) -> Object {
+        Object::new(json!({"metadata": {"name": name, "namespace": "default"}, "mark": mark}))
+            .unwrap()
+    }
+
+    fn marks(objects: &[Arc<Object>]) -> Vec<(String, u64)> {
+        objects
+            .iter()
+            .map(|o| {
+                (
+                    o.name().to_owned(),
+                    o.field("mark").unwrap().as_u64().unwrap(),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_past_can_be_listed_until_it_is_compacted() {
+        let mut store = Store::new(100);
+        store.put(&shelf(), name("a"), object("a", 1));
+        store.put(&shelf(), name("b"), object("b", 1));
+        let then = store.revision();
+        store.put(&shelf(), name("a"), object("a", 2));
+        store.remove(&shelf(), &name("b"));
+        store.put(&shelf(), name("c"), object("c", 1));
+
+        let was = store.list_at(&shelf(), None, then).unwrap();
+        assert_eq!(marks(&was), [("a".to_owned(), 1), ("b".to_owned(), 1)]);
+        assert_eq!(
+            marks(&store.list(&shelf(), None)),
+            [("a".to_owned(), 2), ("c".to_owned(), 1)]
+        );
+
+        store.compact(then + 1);
+        assert_eq!(
+            store.list_at(&shelf(), None, then),
+            Err(Compacted { oldest: then + 1 })
+        );
+        assert!(store.list_at(&shelf(), None, then + 1).is_ok());
+    }
+
+    #[test]
+    fn a_watch_is_told_everything_once_and_in_order() {
+        let mut store = Store::new(100);
+        store.put(&shelf(), name("a"), object("a", 1));
+        let since = store.revision();
+        store.put(&shelf(), name("a"), object("a", 2));
+        let (missed, mut ticket) = store.watch(&shelf(), since).unwrap();
+        store.put(&shelf(), name("a"), object("a", 3));
+        store.mark(ticket.id);
+        store.remove(&shelf(), &name("a"));
+
+        assert_eq!(missed.len(), 1);
+        let mut told = Vec::new();
+        while let Ok(delivery) = ticket.receiver.try_recv() {
+            told.push(match delivery {
+                Delivery::Change(change) => {
+                    format!("{} deleted={}", change.revision - since, change.deleted)
+                }
+                Delivery::UpTo(revision) => format!("up to {}", revision - since),
+                Delivery::End(ending) => format!("{ending:?}"),
+            });
+        }
+        assert_eq!(told, ["2 deleted=false", "up to 2", "3 deleted=true"]);
+    }
+
+    #[test]
+    fn the_history_keeps_so_many_changes() {
+        let mut store = Store::new(3);
+        let first = store.revision();
+        for mark in 0..5 {
+            store.put(&shelf(), name("a"), object("a", mark));
+        }
+        assert_eq!(
+            store.watch(&shelf(), first).map(|_| ()),
+            Err(Compacted { oldest: first + 2 })
+        );
+        assert_eq!(store.watch(&shelf(), first + 2).unwrap().0.len(), 3);
+    }
+}

@@ -1,0 +1,3 @@
+//! The server through the real kube client, on paused time.
+
+mod basics;

@@ -1,0 +1,291 @@
+//! Watches: what a client is told of changes, as a stream of lines.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::{self, Stream};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::call::{Call, Shape};
+use super::object::Object;
+use super::read::{refuse_options, selection, version};
+use super::resource::Resource;
+use super::selector::Selection;
+use super::server::Server;
+use super::show;
+use super::state::State;
+use super::status::{Cause, Refusal};
+use super::store::{Change, Delivery, Ending, Ticket};
+
+/// An open watch: what is left to tell, and where more comes from.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    resource: Arc<Resource>,
+    selection: Selection,
+    shape: Shape,
+    ticket: Ticket,
+    first: VecDeque<Line>,
+    bookmarks: bool,
+    lifetime: Duration,
+}
+
+/// One line to send.
+#[derive(Debug)]
+enum Line {
+    Event(&'static str, Value),
+    /// The body breaks off.
+    Cut,
+}
+
+/// Bookmarks come once a minute, as from the real server, and shortly before a watch ends.
+const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
+
+/// Opens a watch. The state is held meanwhile, so nothing falls between what is told first and what comes.
+pub(crate) fn open(state: &mut State, call: &Call) -> Result<Watch, Refusal> {
+    check_options(call)?;
+    let selection = selection(call)?;
+    let since = version(call.query.text("resourceVersion").unwrap_or("0"))?;
+    let bookmarks = call.query.flag("allowWatchBookmarks");
+    let initial = call
+        .query
+        .text("sendInitialEvents")
+        .map(|_| call.query.flag("sendInitialEvents"));
+    let shelf = call.resource.shelf();
+    let now = state.store.revision();
+
+    let mut first = VecDeque::new();
+    // Without a version a watch begins with what is there; so does one that asks for it.
+    let with_present = initial.unwrap_or(since == 0);
+    let from = if with_present || since == 0 {
+        now
+    } else {
+        since
+    };
+    let (missed, ticket) = match state.store.watch(&shelf, from) {
+        Ok(opened) => opened,
+        Err(compacted) => {
+            // The real server refuses inside the body: the answer's status is 200 all the same.
+            let refusal = Refusal::expired(format!(
+                "too old resource version: {since} ({})",
+                compacted.oldest
+            ));
+            let mut line = VecDeque::new();
+            line.push_back(Line::Event("ERROR", refusal.body()));
+            let ticket = state.store.closed_ticket();
+            return Ok(Watch {
+                resource: call.resource.clone(),
+                selection,
+                shape: call.shape,
+                ticket,
+                first: line,
+                bookmarks: false,
+                lifetime: Duration::ZERO,
+            });
+        }
+    };
+    if with_present {
+        for object in state.store.list(&shelf, selection.namespace.as_deref()) {
+            if selection.matches(&object) {
+                first.push_back(Line::Event(
+                    "ADDED",
+                    show::object(&object, &call.resource, call.shape),
+                ));
+            }
+        }
+        if initial == Some(true) && bookmarks {
+            let mut mark = bookmark(&call.resource, call.shape, now);
+            mark["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+            first.push_back(Line::Event("BOOKMARK", mark));
+        }
+    }
+    first.extend(
+        missed
+            .iter()
+            .filter_map(|change| told(change, &selection, &call.resource, call.shape)),
+    );
+    let lifetime = match call.query.number("timeoutSeconds") {
+        Some(seconds) if seconds > 0 => {
+            Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
+        }
+        _ => state.chance.watch_lifetime(),
+    };
+    Ok(Watch {
+        resource: call.resource.clone(),
+        selection,
+        shape: call.shape,
+        ticket,
+        first,
+        bookmarks,
+        lifetime,
+    })
+}
+
+/// The watch as the body of an answer: each line as soon as it is known, nothing twice, nothing out of order.
+pub(crate) fn body(
+    watch: Watch,
+    server: Arc<Server>,
+) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send {
+    let now = Instant::now();
+    let end = now + watch.lifetime;
+    let leave = Leave {
+        server,
+        id: watch.ticket.id,
+    };
+    let running = Running {
+        watch,
+        leave,
+        end,
+        next_mark: now + BOOKMARK_EVERY,
+        over: false,
+    };
+    stream::unfold(running, |mut running| async move {
+        if running.over {
+            return None;
+        }
+        match running.next_line().await? {
+            Line::Event(kind, object) => {
+                running.over = kind == "ERROR";
+                let line = format!("{}\n", json!({"type": kind, "object": object}));
+                Some((Ok(Bytes::from(line)), running))
+            }
+            Line::Cut => {
+                running.over = true;
+                Some((
+                    Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
+                    running,
+                ))
+            }
+        }
+    })
+}
+
+/// Takes the watch off the store's list when its body is dropped, by whichever side.
+struct Leave {
+    server: Arc<Server>,
+    id: u64,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.server.with(|state| state.store.leave(self.id));
+    }
+}
+
+struct Running {
+    watch: Watch,
+    leave: Leave,
+    end: Instant,
+    next_mark: Instant,
+    over: bool,
+}
+
+impl Running {
+    async fn next_line(&mut self) -> Option<Line> {
+        if let Some(line) = self.watch.first.pop_front() {
+            return Some(line);
+        }
+        loop {
+            let watch = &mut self.watch;
+            let delivery = tokio::select! {
+                biased;
+                delivery = watch.ticket.receiver.recv() => delivery?,
+                () = tokio::time::sleep_until(self.end) => return None,
+                () = tokio::time::sleep_until(self.next_mark), if watch.bookmarks => {
+                    // The mark comes back through the watch's own queue, behind every change that precedes it.
+                    self.leave.server.with(|state| state.store.mark(self.leave.id));
+                    let last = self.end.checked_sub(BOOKMARK_BEFORE_END).unwrap_or(self.end);
+                    let now = Instant::now();
+                    self.next_mark = if now < last { (now + BOOKMARK_EVERY).min(last) } else { self.end + BOOKMARK_EVERY };
+                    continue;
+                }
+            };
+            let line = match delivery {
+                Delivery::Change(change) => {
+                    told(&change, &watch.selection, &watch.resource, watch.shape)
+                }
+                Delivery::UpTo(revision) => Some(Line::Event(
+                    "BOOKMARK",
+                    bookmark(&watch.resource, watch.shape, revision),
+                )),
+                Delivery::End(Ending::Closed) => return None,
+                Delivery::End(Ending::Cut) => Some(Line::Cut),
+                Delivery::End(Ending::Expired) => Some(Line::Event(
+                    "ERROR",
+                    Refusal::expired("The resourceVersion for the provided watch is too old.")
+                        .body(),
+                )),
+            };
+            if line.is_some() {
+                return line;
+            }
+        }
+    }
+}
+
+/// What a change is to a watch of a selection: coming into it is an addition, leaving it a deletion.
+fn told(change: &Change, selection: &Selection, resource: &Resource, shape: Shape) -> Option<Line> {
+    let was = change
+        .before
+        .as_ref()
+        .filter(|before| selection.matches(before));
+    let is = !change.deleted && selection.matches(&change.after);
+    let (kind, object) = match (was, is) {
+        (None, false) => return None,
+        (None, true) => ("ADDED", show::object(&change.after, resource, shape)),
+        (Some(_), true) => ("MODIFIED", show::object(&change.after, resource, shape)),
+        // What left is shown as it last was inside, but with the version at which it left.
+        (Some(before), false) => {
+            let mut last = Object::clone(before);
+            last.set_meta("resourceVersion", Some(change.revision.to_string().into()));
+            ("DELETED", show::object(&last, resource, shape))
+        }
+    };
+    Some(Line::Event(kind, object))
+}
+
+fn bookmark(resource: &Resource, shape: Shape, revision: u64) -> Value {
+    let (kind, api_version) = match shape {
+        Shape::Whole => (resource.kind.clone(), resource.api_version()),
+        Shape::Metadata => (
+            "PartialObjectMetadata".to_owned(),
+            "meta.k8s.io/v1".to_owned(),
+        ),
+    };
+    json!({"kind": kind, "apiVersion": api_version, "metadata": {"resourceVersion": revision.to_string(), "creationTimestamp": null}})
+}
+
+fn check_options(call: &Call) -> Result<(), Refusal> {
+    let mut causes = Vec::new();
+    let wanted = call.query.text("resourceVersionMatch");
+    let initial = call.query.text("sendInitialEvents").is_some();
+    let forbidden = |why| Cause::forbidden("resourceVersionMatch", why);
+    if initial && wanted != Some("NotOlderThan") {
+        causes.push(forbidden(
+            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        ));
+    }
+    if let Some(wanted) = wanted {
+        if !initial {
+            causes.push(forbidden(
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+            ));
+        }
+        if wanted != "NotOlderThan" {
+            causes.push(Cause::not_supported(
+                "resourceVersionMatch",
+                &wanted.into(),
+                &["NotOlderThan"],
+            ));
+        }
+        if call.query.text("continue").is_some() {
+            causes.push(forbidden(
+                "resourceVersionMatch is forbidden when continue is provided",
+            ));
+        }
+    }
+    refuse_options(&causes)
+}

@@ -1,0 +1,287 @@
+//! create and update, and the one way in which every change of an object goes.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::builtin;
+use super::call::Call;
+use super::object::{Object, time_text};
+use super::prepare;
+use super::resource::Subresource;
+use super::show;
+use super::state::{State, name_of};
+use super::status::{Cause, Refusal};
+use super::validate;
+
+/// POST to a collection.
+pub(crate) fn create(state: &mut State, call: &Call) -> Result<(u16, Value), Refusal> {
+    call.check_options("CreateOptions")?;
+    let object = call.object()?;
+    let created = insert(state, call, object)?;
+    Ok((201, show::object(&created, &call.resource, call.shape)))
+}
+
+/// PUT to an object or to one of its parts.
+pub(crate) fn update(state: &mut State, call: &Call) -> Result<(u16, Value), Refusal> {
+    call.check_options("UpdateOptions")?;
+    let object = call.object()?;
+    check_name(&object, call)?;
+    let resource = &call.resource;
+    if state.store.get(&resource.shelf(), &call.key()).is_none()
+        && call.subresource.is_none()
+        && builtin::creates_on_update(&resource.group, &resource.plural)
+    {
+        let created = insert(state, call, object)?;
+        return Ok((201, show::object(&created, resource, call.shape)));
+    }
+    let changed = change(state, call, Means::Update, |_| Ok(object))?;
+    Ok((200, show::object(&changed, resource, call.shape)))
+}
+
+/// Creates an object: places it, names it, fills in what the server owns, checks it, keeps it.
+pub(crate) fn insert(
+    state: &mut State,
+    call: &Call,
+    mut object: Object,
+) -> Result<Arc<Object>, Refusal> {
+    let resource = &call.resource;
+    place(&mut object, call)?;
+    if resource.namespaced {
+        let namespace = state
+            .namespace(&call.namespace)
+            .ok_or_else(|| Refusal::not_found_named("namespaces", &call.namespace))?;
+        if namespace.is_terminating() {
+            let why = format!(
+                "unable to create new content in namespace {} because it is being terminated",
+                call.namespace
+            );
+            return Err(Refusal::forbidden_in_terminating(
+                resource,
+                object.name(),
+                &why,
+                &call.namespace,
+            ));
+        }
+    }
+    let generated = object.name().is_empty() && !object.meta_text("generateName").is_empty();
+    if generated {
+        // The real server cuts the base so that base and suffix fit into a label.
+        let base: String = object.meta_text("generateName").chars().take(58).collect();
+        let name = format!("{base}{}", state.chance.suffix());
+        object.set_meta("name", Some(name.into()));
+    }
+    if !object.resource_version().is_empty() && object.resource_version() != "0" {
+        return Err(Refusal::unknown(
+            "resourceVersion should not be set on objects to be created",
+        ));
+    }
+    for field in [
+        "resourceVersion",
+        "selfLink",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+    ] {
+        object.set_meta(field, None);
+    }
+    object.set_meta("uid", Some(state.chance.uid().into()));
+    object.set_meta("creationTimestamp", Some(time_text(call.now).into()));
+    prepare::creation(&mut object, resource);
+    let causes = validate::creation(&object, resource);
+    if !causes.is_empty() {
+        return Err(Refusal::invalid(resource, object.name(), &causes));
+    }
+    let key = name_of(&object);
+    if state.store.get(&resource.shelf(), &key).is_some() {
+        return Err(if generated {
+            Refusal::generated_name_taken(resource, object.name())
+        } else {
+            Refusal::already_exists(resource, object.name())
+        });
+    }
+    if call.is_dry_run() {
+        return Ok(Arc::new(object));
+    }
+    Ok(state.commit(resource, key, object, call.now))
+}
+
+/// How a change came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Means {
+    Update,
+    Patch,
+}
+
+/// Changes an object: `make` gives what the client wants from what is there; what the
+/// server owns stays, the rules are checked, and a last finalizer's going ends the object.
+pub(crate) fn change(
+    state: &mut State,
+    call: &Call,
+    means: Means,
+    make: impl FnOnce(&Object) -> Result<Object, Refusal>,
+) -> Result<Arc<Object>, Refusal> {
+    let resource = &call.resource;
+    let (shelf, key) = (resource.shelf(), call.key());
+    let old = state
+        .store
+        .get(&shelf, &key)
+        .cloned()
+        .ok_or_else(|| Refusal::not_found(resource, call.name()))?;
+    let mut new = make(&old)?;
+
+    if means == Means::Update && !new.uid().is_empty() && new.uid() != old.uid() {
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: \
+             UID in precondition: {}, UID in object meta: {}",
+            registry_key(call),
+            new.uid(),
+            old.uid(),
+        );
+        return Err(Refusal::conflict(resource, call.name(), &why));
+    }
+    check_version(&new, &old, call)?;
+    place(&mut new, call)?;
+    for field in [
+        "uid",
+        "creationTimestamp",
+        "generation",
+        "resourceVersion",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+    ] {
+        let owned_by_client = field == "uid" && !new.uid().is_empty();
+        let unset_by_server = field.starts_with("deletion") && !old.is_terminating();
+        if !owned_by_client && !unset_by_server {
+            new.set_meta(field, old.meta(field).cloned());
+        }
+    }
+    new.set_meta("selfLink", None);
+    prepare::change(&mut new, &old, resource, call.subresource);
+    let causes = validate::change(&new, &old);
+    if !causes.is_empty() {
+        return Err(Refusal::invalid(resource, call.name(), &causes));
+    }
+    if prepare::spec_changed(&new, &old, resource) {
+        new.set_meta("generation", Some(json!(old.generation() + 1)));
+    }
+    let finished = old.is_terminating()
+        && new.finalizers().is_empty()
+        && old
+            .meta("deletionGracePeriodSeconds")
+            .and_then(Value::as_i64)
+            .unwrap_or_default()
+            == 0
+        && !namespace_is_in_use(&new, call);
+    if call.is_dry_run() || (!finished && new == *old) {
+        return Ok(Arc::new(new));
+    }
+    if finished {
+        // Watches are told the state before this change, as the real server tells them.
+        state.discard(resource, &key);
+        return Ok(Arc::new(new));
+    }
+    Ok(state.commit(resource, key, new, call.now))
+}
+
+/// A namespace also waits for the finalizers in its specification.
+fn namespace_is_in_use(new: &Object, call: &Call) -> bool {
+    call.resource.is("", "namespaces")
+        && new
+            .at(&["spec", "finalizers"])
+            .and_then(Value::as_array)
+            .is_some_and(|finalizers| !finalizers.is_empty())
+}
+
+/// Refuses an object that says it is another than the path says.
+pub(crate) fn check_name(object: &Object, call: &Call) -> Result<(), Refusal> {
+    let name = call.name();
+    if object.name().is_empty() {
+        let message = format!(
+            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        );
+        return Err(Refusal::bad_request(message));
+    }
+    if object.name() != name {
+        let given = object.name();
+        return Err(Refusal::bad_request(format!(
+            "the name of the object ({given}) does not match the name on the URL ({name})"
+        )));
+    }
+    let (given, namespace) = (object.namespace(), &call.namespace);
+    if !namespace.is_empty() && !given.is_empty() && given != namespace {
+        let message = format!(
+            "the namespace of the object ({given}) does not match the namespace on the request ({namespace})"
+        );
+        return Err(Refusal::bad_request(message));
+    }
+    Ok(())
+}
+
+fn check_version(new: &Object, old: &Object, call: &Call) -> Result<(), Refusal> {
+    let resource = &call.resource;
+    let given = new.resource_version();
+    if given.is_empty() || given == "0" {
+        let unconditional =
+            !resource.is_custom() && !builtin::needs_version(&resource.group, &resource.plural);
+        if unconditional || call.subresource == Some(Subresource::Status) && !resource.is_custom() {
+            return Ok(());
+        }
+        let cause = Cause::invalid_shown(
+            "metadata.resourceVersion",
+            "0x0",
+            "must be specified for an update",
+        );
+        return Err(Refusal::invalid_kind(
+            &resource.group,
+            &resource.plural,
+            call.name(),
+            &[cause],
+        ));
+    }
+    if given != old.resource_version() {
+        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        return Err(Refusal::conflict(resource, call.name(), why));
+    }
+    Ok(())
+}
+
+/// Puts an object into the namespace of the path, which it may not contradict.
+fn place(object: &mut Object, call: &Call) -> Result<(), Refusal> {
+    let expected = if call.resource.namespaced {
+        call.namespace.as_str()
+    } else {
+        ""
+    };
+    let given = object.namespace();
+    if !given.is_empty() && given != expected {
+        let message =
+            "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(Refusal::bad_request(message));
+    }
+    let namespace = Some(Value::from(expected)).filter(|_| !expected.is_empty());
+    object.set_meta("namespace", namespace);
+    Ok(())
+}
+
+fn registry_key(call: &Call) -> String {
+    let resource = &call.resource;
+    let mut key = String::from("/registry");
+    let group = if resource.is_custom() {
+        resource.group.as_str()
+    } else {
+        ""
+    };
+    for part in [
+        group,
+        resource.plural.as_str(),
+        call.namespace.as_str(),
+        call.name(),
+    ] {
+        if !part.is_empty() {
+            key.push('/');
+            key.push_str(part);
+        }
+    }
+    key
+}
