@@ -15,4 +15,6 @@ pub mod cluster;
 pub mod journal;
 pub mod view;
 
+pub mod sim;
+
 pub mod report;
