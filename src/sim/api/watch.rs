@@ -129,7 +129,7 @@ pub(crate) fn body(
     watch: Watch,
     server: Arc<Server>,
 ) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send {
-    let now = Instant::now();
+    let now = tokio::time::Instant::now();
     let end = now + watch.lifetime;
     let leave = Leave {
         server,
@@ -198,7 +198,7 @@ impl Running {
                     // The mark comes back through the watch's own queue, behind every change that precedes it.
                     self.leave.server.with(|state| state.store.mark(self.leave.id));
                     let last = self.end.checked_sub(BOOKMARK_BEFORE_END).unwrap_or(self.end);
-                    let now = Instant::now();
+                    let now = tokio::time::Instant::now();
                     self.next_mark = if now < last { (now + BOOKMARK_EVERY).min(last) } else { self.end + BOOKMARK_EVERY };
                     continue;
                 }
