@@ -6,7 +6,9 @@
 mod fetch;
 mod helm;
 mod port;
+mod process;
 
 pub use fetch::{Fetch, FetchError, Wanted};
 pub use helm::{ChartRequest, Helm, HelmCall, HelmError, Hook, Release};
 pub use port::{Answer, Cluster, Fetched, NoCluster, Progressed};
+pub use process::{Captured, Ended, Program, Running, StartError};
