@@ -38,6 +38,8 @@ pub struct StepContext {
     pub deadline: Instant,
     /// The same as a span, for texts.
     pub timeout: Duration,
+    /// Whether it runs beside others until it is asked to end.
+    pub background: bool,
     /// Asks verbs that wind down to end; all others are simply dropped.
     pub cancel: CancellationToken,
     /// What an earlier attempt of this step left for the next one.

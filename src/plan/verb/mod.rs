@@ -164,6 +164,7 @@ impl Verb {
                 | Self::HelmUninstall(_)
                 | Self::Command(_)
                 | Self::SteadyIo(_)
+                | Self::Collect(_)
         )
     }
 }
