@@ -12,6 +12,7 @@ pub mod text;
 pub mod event;
 
 pub mod cluster;
+pub mod graph;
 pub mod journal;
 pub mod view;
 
