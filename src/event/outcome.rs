@@ -150,6 +150,12 @@ impl SkipReason {
 impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Need {
+                step,
+                outcome: outcome @ (Outcome::Failed | Outcome::Errored),
+            } => {
+                write!(f, "it needs `{step}`, which {outcome}")
+            }
             Self::Need { step, outcome } => write!(f, "it needs `{step}`, which was {outcome}"),
             Self::If { expression } => write!(f, "its `if` is false: {expression}"),
             Self::Flag { flag } => write!(f, "left out by {flag}"),
