@@ -85,8 +85,7 @@ impl RunView {
                 | SkipReason::NothingFailed
                 | SkipReason::Cancelled { .. },
             ) => None,
-            None if row.is_failing() => self.worst_inside(row),
-            None => None,
+            None => self.decider(&row.node.id),
         }
     }
 
@@ -96,25 +95,7 @@ impl RunView {
             .iter()
             .filter(|row| row.cleanup == cleanup && row.is_failing());
         failing
-            .filter(|row| row.is_leaf() || self.worst_inside(row).is_none())
+            .filter(|row| self.decider(&row.node.id).is_none())
             .collect()
-    }
-
-    /// The first verb inside a group that went as badly as the group.
-    fn worst_inside(&self, group: &Row) -> Option<&Row> {
-        let decides = |row: &&Row| {
-            row.cleanup == group.cleanup
-                && row.outcome() == group.outcome()
-                && (row.is_leaf() || self.fails_alone(row))
-        };
-        self.inside(&group.node.id).into_iter().find(decides)
-    }
-
-    /// Whether nothing inside a group is as bad as the group itself.
-    fn fails_alone(&self, group: &Row) -> bool {
-        !self
-            .inside(&group.node.id)
-            .iter()
-            .any(|row| row.cleanup == group.cleanup && row.outcome() == group.outcome())
     }
 }

@@ -187,10 +187,13 @@ impl Row {
                 ..
             } => {
                 self.end_attempt(at, Some(failure));
-                self.retry = Some((attempt + 1, Elapsed(at.0.saturating_add(delay.0))));
+                self.retry = Some((
+                    attempt.saturating_add(1),
+                    Elapsed(at.0.saturating_add(delay.0)),
+                ));
             }
             EventKind::StepProgressed { progress, .. } => {
-                self.progress = Some((at, progress.clone()))
+                self.progress = Some((at, progress.clone()));
             }
             EventKind::StepNoted { note, .. } => self.notes.push((at, note.clone())),
             EventKind::StepUp { .. } => self.up = Some(at),
@@ -290,16 +293,14 @@ impl Row {
     /// No event tells that a retry began; the next one about the step does, if
     /// its time had come. A step that ended in the pause before never began it.
     fn begin_due_retry(&mut self, event: &Event) {
-        if let Some((number, due)) = self.retry {
-            if event.at >= due {
-                self.attempts.push(Attempt {
-                    number,
-                    started: due,
-                    ended: None,
-                    failure: None,
-                });
-                self.retry = None;
-            }
+        if let Some((number, due)) = self.retry.filter(|(_, due)| event.at >= *due) {
+            self.attempts.push(Attempt {
+                number,
+                started: due,
+                ended: None,
+                failure: None,
+            });
+            self.retry = None;
         }
     }
 

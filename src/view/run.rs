@@ -29,6 +29,8 @@ pub struct RunView {
     pub events: u64,
     places: BTreeMap<StepId, usize>,
     children: Vec<Vec<usize>>,
+    /// For a group that settled badly: the row inside that is as bad, if there is one.
+    deciders: Vec<Option<usize>>,
 }
 
 /// How a run ended.
@@ -67,6 +69,7 @@ impl RunView {
             events: 1,
             places: BTreeMap::new(),
             children: vec![Vec::new(); start.steps.len()],
+            deciders: vec![None; start.steps.len()],
         };
         for (place, node) in start.steps.iter().enumerate() {
             let (mut depth, mut cleanup) = (0, node.when.is_cleanup());
@@ -121,6 +124,7 @@ impl RunView {
             };
             self.fits_the_groups(event, place)?;
             self.rows[place].apply(event)?;
+            self.deciders[place] = self.find_decider(place);
         } else {
             self.apply_to_run(event)?;
         }
@@ -151,6 +155,13 @@ impl RunView {
             found.extend(self.inside(&child.node.id));
         }
         found
+    }
+
+    /// The row inside a group that made it settle as badly as it did, the first in plan order.
+    /// None for a group that failed by itself, for one that did not fail, and for a step.
+    pub fn decider(&self, group: &StepId) -> Option<&Row> {
+        let place = self.places.get(group)?;
+        self.deciders[*place].map(|inside| &self.rows[inside])
     }
 
     /// Verbs that have begun and not ended, oldest first.
@@ -270,6 +281,20 @@ impl RunView {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Asked when a group settles: what is inside has settled before.
+    fn find_decider(&self, group: usize) -> Option<usize> {
+        let row = &self.rows[group];
+        if !row.is_failing() {
+            return None;
+        }
+        let as_bad = |inside: &&usize| {
+            let inner = &self.rows[**inside];
+            inner.cleanup == row.cleanup && inner.outcome() == row.outcome()
+        };
+        let inside = *self.children[group].iter().find(as_bad)?;
+        Some(self.deciders[inside].unwrap_or(inside))
     }
 
     fn apply_to_run(&mut self, event: &Event) -> Result<(), IllegalTransition> {

@@ -426,7 +426,7 @@ fn play(nodes: Vec<StepNode>, choices: &[(u16, u64)]) -> Story {
                 outputs: Map::new(),
             },
         ];
-        story = story.take_legal(&view, kinds, usize::from(*choice) / 16);
+        story = story.take_legal(&view, &kinds, usize::from(*choice) / 16);
     }
     settle(story)
 }
@@ -450,7 +450,7 @@ impl Story {
     fn take_legal<const N: usize>(
         mut self,
         view: &RunView,
-        kinds: [EventKind; N],
+        kinds: &[EventKind; N],
         from: usize,
     ) -> Self {
         let event = |kind: &EventKind| Event {
