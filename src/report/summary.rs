@@ -272,6 +272,10 @@ mod tests {
     use crate::view::{chaos, red};
     use proptest::prelude::*;
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "the lines are the whole file, to be looked at"
+    )]
     #[test]
     fn the_fields_of_a_failed_run() {
         insta::assert_json_snapshot!(summary(&red().view()), @r#"
