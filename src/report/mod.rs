@@ -5,5 +5,9 @@
 //! of last year is enough.
 
 mod summary;
+mod terminal;
 
 pub use summary::summary;
+pub use terminal::{
+    Asked, Closing, ColorChoice, Detail, Look, Mode, Output, ProgressChoice, Surroundings, Terminal,
+};
