@@ -112,3 +112,29 @@ pub(crate) fn is_atomic_map(path: &[&str]) -> bool {
         [] => false,
     }
 }
+
+/// Whether a field is a dictionary, whose entries come and go, and not a structure.
+pub(crate) fn is_dictionary(name: &str) -> bool {
+    matches!(
+        name,
+        "labels"
+            | "annotations"
+            | "data"
+            | "binaryData"
+            | "stringData"
+            | "limits"
+            | "requests"
+            | "overhead"
+            | "capacity"
+            | "allocatable"
+            | "allocatedResources"
+            | "allocatedResourceStatuses"
+            | "parameters"
+            | "hard"
+            | "used"
+            | "disruptedPods"
+            | "attributes"
+            | "volumeAttributes"
+            | "attachmentMetadata"
+    )
+}

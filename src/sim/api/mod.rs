@@ -5,17 +5,21 @@
 //! products: those are clients of it, like anyone.
 
 mod api;
+mod apply;
 mod builtin;
 mod call;
+mod compare;
 mod container;
 mod delete;
 mod discovery;
 mod door;
 mod exec;
 mod fault;
+mod field_set;
 mod handler;
 mod ledger;
 mod log;
+mod managed;
 mod merge_key;
 mod object;
 mod patch;
@@ -26,6 +30,7 @@ mod resource;
 mod route;
 mod selector;
 mod server;
+mod shape;
 mod show;
 mod stand_in;
 mod state;

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
+use super::apply;
 use super::call::{Call, decode};
 use super::object::Object;
 use super::show;
 use super::state::State;
-use super::status::Refusal;
+use super::status::{Cause, Refusal};
 use super::strategic;
 use super::write::{self, Means};
 
@@ -15,24 +16,57 @@ const JSON: &str = "application/json-patch+json";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
 const APPLY: &str = "application/apply-patch+yaml";
 
-/// PATCH of an object or of one of its parts.
+/// PATCH of an object or of one of its parts. An apply patch may also create it.
 pub(crate) fn patch(state: &mut State, call: &Call) -> Result<(u16, Value), Refusal> {
     call.check_options("PatchOptions")?;
-    let changed = write::change(state, call, Means::Patch, |old| applied(call, old))?;
-    Ok((200, show::object(&changed, &call.resource, call.shape)))
+    let resource = &call.resource;
+    if !is_apply(call) {
+        if call.query.text("force").is_some() {
+            let cause = Cause::forbidden("force", "may not be specified for non-apply patch");
+            return Err(Refusal::invalid_kind(
+                "meta.k8s.io",
+                "PatchOptions",
+                "",
+                &[cause],
+            ));
+        }
+        let changed = write::change(state, call, Means::Patch, |old| applied(call, old))?;
+        return Ok((200, show::object(&changed, resource, call.shape)));
+    }
+    if state.store.get(&resource.shelf(), &call.key()).is_none() && call.subresource.is_none() {
+        let mut object = call.typed(apply::applied(call, None)?)?;
+        if object.name().is_empty() {
+            object.set_meta("name", Some(call.name().into()));
+        }
+        write::check_name(&object, call)?;
+        let created = write::insert(state, call, object, Means::Apply)?;
+        return Ok((201, show::object(&created, resource, call.shape)));
+    }
+    let changed = write::change(state, call, Means::Apply, |old| {
+        let object = call.typed(apply::applied(call, Some(old))?)?;
+        write::check_name(&object, call)?;
+        Ok(object)
+    })?;
+    Ok((200, show::object(&changed, resource, call.shape)))
+}
+
+fn is_apply(call: &Call) -> bool {
+    kind(call) == APPLY
+}
+
+fn kind(call: &Call) -> &str {
+    call.content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
 }
 
 /// What the request's patch makes of an object, if that is still the object that the path names.
 pub(crate) fn applied(call: &Call, old: &Object) -> Result<Object, Refusal> {
     let custom = call.resource.is_custom();
     let mut value = old.value();
-    match call
-        .content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-    {
+    match kind(call) {
         MERGE => json_patch::merge(&mut value, &decode(&call.body)?.into_value()),
         JSON => {
             let patch: json_patch::Patch = serde_json::from_slice(&call.body)

@@ -37,8 +37,13 @@ pub(crate) fn change(
             let (status, metadata) = (new.field("status").cloned(), new.field("metadata").cloned());
             *new = old.clone();
             new.set_field("status", status);
-            // Built-in kinds let labels and the like change with the status, custom ones do not.
-            if !resource.is_custom() {
+            if resource.is_custom() {
+                let fields = metadata
+                    .as_ref()
+                    .and_then(|metadata| metadata.get("managedFields"));
+                new.set_meta("managedFields", fields.cloned());
+            } else {
+                // Built-in kinds let labels and the like change with the status, custom ones do not.
                 let owners = old.meta("ownerReferences").cloned();
                 new.set_field("metadata", metadata);
                 new.set_meta("ownerReferences", owners);

@@ -37,11 +37,7 @@ pub(crate) fn rescale(state: &mut State, call: &Call, verb: Verb) -> Result<(u16
         .unwrap_or_default();
     let path = spec_path(&call.resource);
     let version = wanted.meta("resourceVersion").cloned();
-    let whole = Call {
-        subresource: None,
-        ..call.clone()
-    };
-    let changed = write::change(state, &whole, Means::Patch, |old| {
+    let changed = write::change(state, call, Means::Patch, |old| {
         let mut new = old.clone();
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         new.set_at(&path, json!(replicas));

@@ -1,3 +1,4 @@
 //! The server through the real kube client, on paused time.
 
+mod apply;
 mod basics;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::builtin;
 use super::call::Call;
+use super::managed;
 use super::object::{Object, time_text};
 use super::prepare;
 use super::resource::Subresource;
@@ -18,7 +19,7 @@ use super::validate;
 pub(crate) fn create(state: &mut State, call: &Call) -> Result<(u16, Value), Refusal> {
     call.check_options("CreateOptions")?;
     let object = call.object()?;
-    let created = insert(state, call, object)?;
+    let created = insert(state, call, object, Means::Update)?;
     Ok((201, show::object(&created, &call.resource, call.shape)))
 }
 
@@ -32,7 +33,7 @@ pub(crate) fn update(state: &mut State, call: &Call) -> Result<(u16, Value), Ref
         && call.subresource.is_none()
         && builtin::creates_on_update(&resource.group, &resource.plural)
     {
-        let created = insert(state, call, object)?;
+        let created = insert(state, call, object, Means::Update)?;
         return Ok((201, show::object(&created, resource, call.shape)));
     }
     let changed = change(state, call, Means::Update, |_| Ok(object))?;
@@ -44,6 +45,7 @@ pub(crate) fn insert(
     state: &mut State,
     call: &Call,
     mut object: Object,
+    means: Means,
 ) -> Result<Arc<Object>, Refusal> {
     let resource = &call.resource;
     place(&mut object, call)?;
@@ -100,6 +102,9 @@ pub(crate) fn insert(
             Refusal::already_exists(resource, object.name())
         });
     }
+    if means != Means::Apply {
+        managed::track(None, &mut object, call);
+    }
     if call.is_dry_run() {
         return Ok(Arc::new(object));
     }
@@ -111,6 +116,8 @@ pub(crate) fn insert(
 pub(crate) enum Means {
     Update,
     Patch,
+    /// The owners of fields come with the object.
+    Apply,
 }
 
 /// Changes an object: `make` gives what the client wants from what is there; what the
@@ -164,6 +171,9 @@ pub(crate) fn change(
     }
     if prepare::spec_changed(&new, &old, resource) {
         new.set_meta("generation", Some(json!(old.generation() + 1)));
+    }
+    if means != Means::Apply {
+        managed::track(Some(&old), &mut new, call);
     }
     let finished = old.is_terminating()
         && new.finalizers().is_empty()

@@ -1,0 +1,318 @@
+//! `metadata.managedFields`: who owns which field, kept up with every write.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::call::Call;
+use super::compare::compare;
+use super::field_set::FieldSet;
+use super::object::{Object, time_text};
+use super::resource::{Resource, Subresource, api_version};
+use super::shape::Shape;
+
+/// All owners of an object's fields.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Owners(BTreeMap<Owner, Owned>);
+
+/// Who owns: the parts of an entry that make it another one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Owner {
+    pub(crate) manager: String,
+    pub(crate) applies: bool,
+    /// Of an updater; an applier is the same whatever version it applies in.
+    pub(crate) api_version: String,
+    pub(crate) subresource: String,
+}
+
+/// What is owned, and since when.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Owned {
+    pub(crate) fields: FieldSet,
+    pub(crate) api_version: String,
+    pub(crate) time: Option<String>,
+}
+
+impl Owner {
+    /// The client of a request that writes by other means than apply.
+    pub(crate) fn updater(call: &Call) -> Self {
+        Self {
+            manager: call.manager().to_owned(),
+            applies: false,
+            api_version: written_version(call),
+            subresource: call.subresource.map_or("", Subresource::word).to_owned(),
+        }
+    }
+
+    /// The client of a request that applies.
+    pub(crate) fn applier(call: &Call) -> Self {
+        Self {
+            applies: true,
+            api_version: String::new(),
+            ..Self::updater(call)
+        }
+    }
+
+    /// The owner as conflicts name it.
+    pub(crate) fn shown(&self) -> String {
+        let mut text = format!("{:?}", self.manager);
+        if !self.subresource.is_empty() {
+            text.push_str(&format!(" with subresource {:?}", self.subresource));
+        }
+        if !self.applies {
+            text.push_str(&format!(" using {}", self.api_version));
+        }
+        text
+    }
+}
+
+/// The version in which a call writes its object.
+pub(crate) fn written_version(call: &Call) -> String {
+    api_version(&call.resource.group, &call.resource.version)
+}
+
+impl Owners {
+    /// The owners that an object names. Entries that cannot be read count as none.
+    pub(crate) fn read(object: &Object) -> Self {
+        let entries = object.meta("managedFields").and_then(Value::as_array);
+        let text =
+            |entry: &Value, field: &str| entry[field].as_str().unwrap_or_default().to_owned();
+        let owners = entries
+            .into_iter()
+            .flatten()
+            .filter(|entry| entry.get("fieldsV1").is_some())
+            .map(|entry| {
+                let applies = entry["operation"] == "Apply";
+                let owner = Owner {
+                    manager: text(entry, "manager"),
+                    applies,
+                    api_version: if applies {
+                        String::new()
+                    } else {
+                        text(entry, "apiVersion")
+                    },
+                    subresource: text(entry, "subresource"),
+                };
+                let owned = Owned {
+                    fields: FieldSet::read(&entry["fieldsV1"]),
+                    api_version: text(entry, "apiVersion"),
+                    time: entry["time"].as_str().map(str::to_owned),
+                };
+                (owner, owned)
+            });
+        Self(owners.collect())
+    }
+
+    /// Writes the owners into an object, in the real server's order.
+    pub(crate) fn write(&self, object: &mut Object) {
+        let mut sorted: Vec<_> = self
+            .0
+            .iter()
+            .filter(|(_, owned)| !owned.fields.is_empty())
+            .collect();
+        sorted.sort_by_key(|(owner, owned)| {
+            (
+                !owner.applies,
+                owned.time.clone(),
+                owner.manager.clone(),
+                owned.api_version.clone(),
+                owner.subresource.clone(),
+            )
+        });
+        let entries: Vec<Value> = sorted
+            .into_iter()
+            .map(|(owner, owned)| {
+                let mut entry = json!({
+                    "manager": owner.manager,
+                    "operation": if owner.applies { "Apply" } else { "Update" },
+                    "apiVersion": owned.api_version,
+                });
+                if let Some(time) = &owned.time {
+                    entry["time"] = time.as_str().into();
+                }
+                entry["fieldsType"] = "FieldsV1".into();
+                entry["fieldsV1"] = owned.fields.write();
+                if !owner.subresource.is_empty() {
+                    entry["subresource"] = owner.subresource.as_str().into();
+                }
+                entry
+            })
+            .collect();
+        object.set_meta(
+            "managedFields",
+            Some(json!(entries)).filter(|_| !entries.is_empty()),
+        );
+    }
+
+    /// Whether nobody owns anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What one owner owns.
+    pub(crate) fn of(&self, owner: &Owner) -> Option<&Owned> {
+        self.0.get(owner)
+    }
+
+    /// All owners but one.
+    pub(crate) fn others(&self, owner: &Owner) -> impl Iterator<Item = (&Owner, &Owned)> {
+        self.0.iter().filter(move |(other, _)| *other != owner)
+    }
+
+    /// What somebody owns.
+    pub(crate) fn everything(&self) -> FieldSet {
+        self.0
+            .values()
+            .fold(FieldSet::default(), |all, owned| all.union(&owned.fields))
+    }
+
+    /// Gives an owner exactly these fields.
+    pub(crate) fn set(&mut self, owner: Owner, owned: Owned) {
+        self.0.insert(owner, owned);
+    }
+
+    /// Takes fields from all owners but one.
+    pub(crate) fn take_from_others(&mut self, owner: &Owner, fields: &FieldSet) {
+        for (other, owned) in &mut self.0 {
+            if other != owner {
+                owned.fields = owned.fields.difference(fields);
+            }
+        }
+        self.0
+            .retain(|other, owned| other == owner || !owned.fields.is_empty());
+    }
+
+    /// Keeps the owners up with a change that `owner` made.
+    pub(crate) fn update(
+        &mut self,
+        old: &Value,
+        new: &Value,
+        resource: &Resource,
+        owner: &Owner,
+        at: Timestamp,
+    ) {
+        let comparison = compare(old, new, &Shape::of(resource));
+        let taken = strip(
+            comparison.modified.union(&comparison.added),
+            resource,
+            &owner.subresource,
+        );
+        self.take_from_others(owner, &taken.union(&comparison.removed));
+        let mut owned = self.0.remove(owner).unwrap_or_default();
+        owned.fields = owned.fields.difference(&comparison.removed).union(&taken);
+        if !taken.is_empty() || owned.time.is_none() {
+            owned.time = Some(time_text(at));
+        }
+        owned.api_version.clone_from(&owner.api_version);
+        if !owned.fields.is_empty() {
+            self.0.insert(owner.clone(), owned);
+        }
+    }
+}
+
+/// Keeps `managedFields` up with a write by other means than apply. `old` is nothing for a creation.
+pub(crate) fn track(old: Option<&Object>, new: &mut Object, call: &Call) {
+    let given = new.meta("managedFields").and_then(Value::as_array).cloned();
+    let reset = given
+        .as_ref()
+        .is_some_and(|entries| entries.len() == 1 && entries[0] == json!({}));
+    let mut owners = match old {
+        _ if reset => Owners::default(),
+        // A part of an object cannot rewrite who owns the whole.
+        Some(old) if call.subresource.is_some() => Owners::read(old),
+        Some(old) => Some(Owners::read(new))
+            .filter(|owners| !owners.is_empty())
+            .unwrap_or_else(|| Owners::read(old)),
+        None => Owners::read(new),
+    };
+    new.set_meta("managedFields", None);
+    // An object that nobody owns, set up past the API, stays so until somebody applies.
+    if let (Some(_), true) = (old, owners.is_empty()) {
+        return;
+    }
+    let mut before = old.cloned().unwrap_or_else(|| nothing(&call.resource));
+    before.set_meta("managedFields", None);
+    owners.update(
+        &before.value(),
+        &new.value(),
+        &call.resource,
+        &Owner::updater(call),
+        call.now,
+    );
+    owners.write(new);
+    if let Some(old) = old {
+        keep_if_only_times_differ(old, new);
+    }
+}
+
+/// A write that changes nothing but the times of its own bookkeeping changes nothing.
+pub(crate) fn keep_if_only_times_differ(old: &Object, new: &mut Object) {
+    let timeless = |object: &Object| {
+        let mut owners = Owners::read(object);
+        owners.0.values_mut().for_each(|owned| owned.time = None);
+        let mut bare = object.clone();
+        bare.set_meta("managedFields", None);
+        (bare, owners)
+    };
+    if timeless(old) == timeless(new) {
+        new.set_meta("managedFields", old.meta("managedFields").cloned());
+    }
+}
+
+/// The object before it is created: what a kind has by its type alone, and what nobody comes to own therefore.
+pub(crate) fn nothing(resource: &Resource) -> Object {
+    let value = if resource.is_custom() {
+        json!({"metadata": {}})
+    } else {
+        let template = json!({"metadata": {}, "spec": {"containers": null}});
+        let spec = match resource.plural.as_str() {
+            "pods" => json!({"containers": null}),
+            "deployments" => json!({"template": template, "strategy": {}, "selector": null}),
+            "daemonsets" | "statefulsets" => {
+                json!({"template": template, "updateStrategy": {}, "selector": null})
+            }
+            "jobs" | "replicasets" => json!({"template": template}),
+            "cronjobs" => json!({"jobTemplate": {"metadata": {}, "spec": {"template": template}}}),
+            "persistentvolumeclaims" => json!({"resources": {}}),
+            "customresourcedefinitions" => json!({"names": {}}),
+            _ => json!({}),
+        };
+        json!({"metadata": {}, "spec": spec, "status": {"loadBalancer": {}}})
+    };
+    Object::new(value).expect("the literals above are objects")
+}
+
+/// Takes out what nobody owns: the object's identity, and what this part of it may not write.
+pub(crate) fn strip(mut fields: FieldSet, resource: &Resource, subresource: &str) -> FieldSet {
+    for field in ["apiVersion", "kind"] {
+        fields.cut(&[&format!("f:{field}")]);
+    }
+    const METADATA: [&str; 10] = [
+        "name",
+        "namespace",
+        "creationTimestamp",
+        "selfLink",
+        "uid",
+        "clusterName",
+        "generation",
+        "managedFields",
+        "resourceVersion",
+        "deletionTimestamp",
+    ];
+    for field in METADATA {
+        fields.cut(&["f:metadata", &format!("f:{field}")]);
+    }
+    fields.disown(&["f:metadata"]);
+    match subresource {
+        "status" => {
+            fields.cut(&["f:spec"]);
+            if resource.is_custom() {
+                fields.cut(&["f:metadata"]);
+            }
+        }
+        _ if resource.has(Subresource::Status) => fields.cut(&["f:status"]),
+        _ => {}
+    }
+    fields
+}
