@@ -10,12 +10,15 @@ pub mod id;
 pub mod text;
 
 pub mod event;
+pub mod expr;
+
+pub mod plan;
 
 pub mod cluster;
 pub mod graph;
 pub mod journal;
 pub mod view;
 
-pub mod sim;
-
+pub mod record;
 pub mod report;
+pub mod sim;
