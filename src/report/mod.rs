@@ -4,9 +4,17 @@
 //! no two reports can disagree. Knows no plan, no step and no cluster: a recording
 //! of last year is enough.
 
+mod clean;
+mod digest;
+mod junit;
+mod link;
+#[cfg(test)]
+mod sample;
 mod summary;
 mod terminal;
+mod when;
 
+pub use junit::{Form, Paths, junit};
 pub use summary::summary;
 pub use terminal::{
     Asked, Closing, ColorChoice, Detail, Look, Mode, Output, ProgressChoice, Surroundings, Terminal,
