@@ -126,6 +126,10 @@ impl Terminal {
                     self.heartbeat.heard(&event.kind, event.at);
                 }
                 lines.extend(told);
+                if view.is_complete() {
+                    // No row may stand there while reports are written.
+                    self.refresh(event.at);
+                }
                 self.print(&lines);
             }
             Mode::Json | Mode::Quiet => {}
