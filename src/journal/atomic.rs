@@ -11,19 +11,13 @@ use super::Error;
 /// What is no regular file (`/dev/stdout`, a pipe) is written into and not replaced;
 /// a symlink stays one and its target is replaced.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    replace(path, bytes).map_err(|source| Error::WriteFile {
-        path: path.to_owned(),
-        source,
-    })
+    replace(path, bytes).map_err(|source| Error::WriteFile { path: path.to_owned(), source })
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = &target(path);
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-        return fs::OpenOptions::new()
-            .write(true)
-            .open(path)?
-            .write_all(bytes);
+        return fs::OpenOptions::new().write(true).open(path)?.write_all(bytes);
     }
     let folder = folder_of(path);
     if folder.is_file() {
@@ -33,10 +27,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     // As `File::create` would make it: the umask takes away what it takes away.
     let mode = fs::Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new()
-        .prefix(".lariat-")
-        .permissions(mode)
-        .tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(".lariat-").permissions(mode).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_data()?;
     file.persist(path).map_err(|failed| failed.error)?;
@@ -45,11 +36,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Where a symlink leads, else the path itself.
 fn target(path: &Path) -> PathBuf {
-    if path.is_symlink() {
-        fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
-    } else {
-        path.to_owned()
-    }
+    if path.is_symlink() { fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()) } else { path.to_owned() }
 }
 
 /// The folder a file is in; `.` for a bare name.
@@ -65,10 +52,8 @@ mod tests {
     use super::*;
 
     fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<String> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -82,11 +67,7 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(names(path.parent().unwrap()), ["junit.xml"]);
         let mode = fs::metadata(&path).unwrap().permissions().mode();
-        assert_ne!(
-            mode & 0o044,
-            0,
-            "others may read a report as far as the umask lets them: {mode:o}"
-        );
+        assert_ne!(mode & 0o044, 0, "others may read a report as far as the umask lets them: {mode:o}");
     }
 
     #[test]
@@ -105,10 +86,7 @@ mod tests {
         write_atomically(Path::new("/dev/null"), b"gone").unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
         let full = write_atomically(Path::new("/dev/full"), b"x").unwrap_err();
-        assert_eq!(
-            full.to_string(),
-            "`/dev/full` can't be written; free some space there and run again"
-        );
+        assert_eq!(full.to_string(), "`/dev/full` can't be written; free some space there and run again");
     }
 
     #[test]
@@ -116,9 +94,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        let error = write_atomically(&file.join("junit.xml"), b"")
-            .unwrap_err()
-            .to_string();
-        assert!(error.ends_with("junit.xml` can't be written; a part of its path is a file and not a folder: move that away"), "{error}");
+        let error = write_atomically(&file.join("junit.xml"), b"").unwrap_err().to_string();
+        assert!(
+            error.ends_with(
+                "junit.xml` can't be written; a part of its path is a file and not a folder: move that away"
+            ),
+            "{error}"
+        );
     }
 }

@@ -168,23 +168,13 @@ pub enum Error {
 /// What a person may do about a file that can't be written.
 fn advice(source: &io::Error) -> &'static str {
     match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "free some space there and run again"
-        }
-        io::ErrorKind::ReadOnlyFilesystem => {
-            "its file system is read-only: run from a folder that can be written"
-        }
-        io::ErrorKind::PermissionDenied => {
-            "this user may not write there: check the owner and mode of its folder"
-        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space there and run again",
+        io::ErrorKind::ReadOnlyFilesystem => "its file system is read-only: run from a folder that can be written",
+        io::ErrorKind::PermissionDenied => "this user may not write there: check the owner and mode of its folder",
         io::ErrorKind::AlreadyExists => "something of that name is there already: move it away",
-        io::ErrorKind::NotADirectory => {
-            "a part of its path is a file and not a folder: move that away"
-        }
+        io::ErrorKind::NotADirectory => "a part of its path is a file and not a folder: move that away",
         io::ErrorKind::NotFound => "its folder is gone: was it removed meanwhile?",
-        io::ErrorKind::FileTooLarge => {
-            "it is larger than this file system or the `ulimit -f` of this shell allows"
-        }
+        io::ErrorKind::FileTooLarge => "it is larger than this file system or the `ulimit -f` of this shell allows",
         _ => "check that its folder is there and can be written",
     }
 }

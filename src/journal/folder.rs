@@ -27,36 +27,17 @@ const LISTED: usize = 5;
 impl RunFolder {
     /// Makes the folder of a new run. One that is there already is never used again:
     /// two runs in one second, or of one seed, get a number behind the name.
-    pub fn create(
-        reports: &Path,
-        plan: &str,
-        started: Timestamp,
-        run: &RunId,
-    ) -> Result<Self, Error> {
-        let name = format!(
-            "{}-{}",
-            started.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ"),
-            short(run)
-        );
+    pub fn create(reports: &Path, plan: &str, started: Timestamp, run: &RunId) -> Result<Self, Error> {
+        let name = format!("{}-{}", started.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ"), short(run));
         let plans = reports.join(plan);
         let path = plans.join(&name);
-        fs::create_dir_all(&plans).map_err(|source| Error::MakeFolder {
-            path: path.clone(),
-            source,
-        })?;
+        fs::create_dir_all(&plans).map_err(|source| Error::MakeFolder { path: path.clone(), source })?;
         let mut n = 1;
         loop {
-            let path = if n == 1 {
-                path.clone()
-            } else {
-                plans.join(format!("{name}-{n}"))
-            };
+            let path = if n == 1 { path.clone() } else { plans.join(format!("{name}-{n}")) };
             match fs::create_dir(&path) {
                 Ok(()) => {
-                    return Ok(Self {
-                        journal: path.join(Writer::FILE),
-                        path,
-                    });
+                    return Ok(Self { journal: path.join(Writer::FILE), path });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && n < 1000 => n += 1,
                 Err(source) => return Err(Error::MakeFolder { path, source }),
@@ -77,10 +58,7 @@ impl RunFolder {
             symlink(name, &fresh)?;
             fs::rename(&fresh, &link).inspect_err(|_| drop(fs::remove_file(&fresh)))
         };
-        point().map_err(|source| Error::Point {
-            path: link.clone(),
-            source,
-        })
+        point().map_err(|source| Error::Point { path: link.clone(), source })
     }
 
     /// Finds a recorded run by what a person has at hand: a path to its folder or its
@@ -95,34 +73,22 @@ impl RunFolder {
         let runs = Self::all(reports);
         let by_name = |run: &&Self| {
             let name = run.name();
-            name == wanted
-                || name.rsplit('-').next() == Some(wanted)
-                || format!("{}/{name}", run.plan()) == wanted
+            name == wanted || name.rsplit('-').next() == Some(wanted) || format!("{}/{name}", run.plan()) == wanted
         };
         let named: Vec<&Self> = runs.iter().filter(by_name).collect();
         match named[..] {
             [one] => return Ok(one.clone()),
             [] => {}
             [..] => {
-                let candidates =
-                    text::or(&named.iter().map(|run| run.short_name()).collect::<Vec<_>>());
-                return Err(Error::Ambiguous {
-                    wanted: wanted.into(),
-                    candidates,
-                });
+                let candidates = text::or(&named.iter().map(|run| run.short_name()).collect::<Vec<_>>());
+                return Err(Error::Ambiguous { wanted: wanted.into(), candidates });
             }
         }
         // Runs of one seed on the embedded cluster share their id, and their journal: the newest stands for all.
-        if let Some(found) = runs
-            .iter()
-            .find(|run| run.id().is_some_and(|id| id.as_str() == wanted))
-        {
+        if let Some(found) = runs.iter().find(|run| run.id().is_some_and(|id| id.as_str() == wanted)) {
             return Ok(found.clone());
         }
-        Err(Error::NoSuchRun {
-            wanted: wanted.into(),
-            hint: hint(reports, wanted, &runs),
-        })
+        Err(Error::NoSuchRun { wanted: wanted.into(), hint: hint(reports, wanted, &runs) })
     }
 
     /// Every run below a reports folder, newest first.
@@ -154,34 +120,21 @@ impl RunFolder {
     /// What a path leads to: a journal, the folder of one, or a plan's folder with its latest run.
     fn at(path: &Path) -> Option<Self> {
         if path.is_file() {
-            let folder = path
-                .parent()
-                .filter(|folder| !folder.as_os_str().is_empty())
-                .unwrap_or(Path::new("."));
-            return Some(Self {
-                path: folder.to_owned(),
-                journal: path.to_owned(),
-            });
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            return Some(Self { path: folder.to_owned(), journal: path.to_owned() });
         }
         Self::with_journal(path).or_else(|| Self::newest_in(path))
     }
 
     fn of_plan(reports: &Path, plan: &str) -> Option<Self> {
-        crate::id::is_kebab(plan)
-            .then(|| Self::newest_in(&reports.join(plan)))
-            .flatten()
+        crate::id::is_kebab(plan).then(|| Self::newest_in(&reports.join(plan))).flatten()
     }
 
     /// By the link, or by name where the link is missing or broken.
     fn newest_in(plan: &Path) -> Option<Self> {
-        let by_link = fs::read_link(plan.join(LATEST))
-            .ok()
-            .and_then(|name| Self::with_journal(&plan.join(name)));
+        let by_link = fs::read_link(plan.join(LATEST)).ok().and_then(|name| Self::with_journal(&plan.join(name)));
         by_link.or_else(|| {
-            let mut found: Vec<Self> = folders(plan)
-                .iter()
-                .filter_map(|path| Self::with_journal(path))
-                .collect();
+            let mut found: Vec<Self> = folders(plan).iter().filter_map(|path| Self::with_journal(path)).collect();
             found.sort_by_key(Self::name);
             found.pop()
         })
@@ -189,10 +142,7 @@ impl RunFolder {
 
     fn with_journal(path: &Path) -> Option<Self> {
         let journal = path.join(Writer::FILE);
-        journal.is_file().then(|| Self {
-            path: path.to_owned(),
-            journal,
-        })
+        journal.is_file().then(|| Self { path: path.to_owned(), journal })
     }
 
     /// The run's id, as its journal tells.
@@ -204,20 +154,11 @@ impl RunFolder {
     }
 
     fn name(&self) -> String {
-        self.path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     fn plan(&self) -> String {
-        self.path
-            .parent()
-            .and_then(Path::file_name)
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
+        self.path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned()
     }
 
     fn short_name(&self) -> String {
@@ -233,10 +174,8 @@ fn short(run: &RunId) -> &str {
 /// Real folders inside a folder, sorted; links such as `latest` are left out.
 fn folders(path: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    let mut found: Vec<PathBuf> = entries
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .map(|entry| entry.path())
-        .collect();
+    let mut found: Vec<PathBuf> =
+        entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect();
     found.sort();
     found
 }
@@ -250,18 +189,10 @@ fn hint(reports: &Path, wanted: &str, runs: &[RunFolder]) -> String {
     if let Some(near) = text::suggest(wanted, plans.iter().map(String::as_str)) {
         return format!("; did you mean `{near}`?");
     }
-    let newest: Vec<String> = runs
-        .iter()
-        .take(LISTED)
-        .map(RunFolder::short_name)
-        .collect();
+    let newest: Vec<String> = runs.iter().take(LISTED).map(RunFolder::short_name).collect();
     let more = match runs.len().saturating_sub(LISTED) {
         0 => String::new(),
         n => format!(" and {n} more"),
     };
-    format!(
-        "; in `{}` there are {}{more}",
-        reports.display(),
-        newest.join(", ")
-    )
+    format!("; in `{}` there are {}{more}", reports.display(), newest.join(", "))
 }

@@ -9,9 +9,7 @@ use serde_json::Map;
 use super::tape::Tape;
 use super::{Cut, Error, Reader, RunFolder, Writer, read};
 use crate::clock::Elapsed;
-use crate::event::{
-    ClusterIdentity, Event, EventKind, FORMAT, Note, Outcome, RunStart, Sink, Verdict,
-};
+use crate::event::{ClusterIdentity, Event, EventKind, FORMAT, Note, Outcome, RunStart, Sink, Verdict};
 use crate::id::{RunId, StepId};
 
 fn start(run: &str) -> EventKind {
@@ -39,33 +37,15 @@ fn start(run: &str) -> EventKind {
 
 fn stream() -> Vec<Event> {
     let step = StepId::root("a");
-    let note = Note::Block {
-        title: "log".into(),
-        text: "line\nzwei \u{1f9a2}\n\0\u{1b}[31m".into(),
-    };
+    let note = Note::Block { title: "log".into(), text: "line\nzwei \u{1f9a2}\n\0\u{1b}[31m".into() };
     let kinds = [
         start("restart-1-7f3a"),
         EventKind::StepStarted { step: step.clone() },
-        EventKind::StepNoted {
-            step: step.clone(),
-            note,
-        },
-        EventKind::StepFinished {
-            step,
-            outcome: Outcome::Passed,
-            failure: None,
-            outputs: Map::new(),
-        },
-        EventKind::RunFinished {
-            verdict: Verdict::Pass,
-            reason: "ok".into(),
-        },
+        EventKind::StepNoted { step: step.clone(), note },
+        EventKind::StepFinished { step, outcome: Outcome::Passed, failure: None, outputs: Map::new() },
+        EventKind::RunFinished { verdict: Verdict::Pass, reason: "ok".into() },
     ];
-    let stamp = |(seq, kind)| Event {
-        seq,
-        at: Elapsed(seq * 700_000),
-        kind,
-    };
+    let stamp = |(seq, kind)| Event { seq, at: Elapsed(seq * 700_000), kind };
     (0..).zip(kinds).map(stamp).collect()
 }
 
@@ -85,10 +65,7 @@ fn what_is_written_is_read_back() {
     assert_eq!((recording.events, recording.cut), (stream(), None));
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(text.lines().count(), 5);
-    assert!(
-        text.starts_with(r#"{"seq":0,"at":0,"kind":{"run-started":{"format":1,"#),
-        "{text}"
-    );
+    assert!(text.starts_with(r#"{"seq":0,"at":0,"kind":{"run-started":{"format":1,"#), "{text}");
 }
 
 #[test]
@@ -123,11 +100,7 @@ fn a_journal_cut_at_any_byte_gives_all_whole_lines() {
                 // A last line that lacks only its break is whole.
                 let whole = breaks + usize::from(bytes[len] == b'\n');
                 assert_eq!(recording.events, stream()[..whole], "{len}");
-                assert_eq!(
-                    recording.cut.is_some(),
-                    bytes[len - 1] != b'\n' && bytes[len] != b'\n',
-                    "{len}"
-                );
+                assert_eq!(recording.cut.is_some(), bytes[len - 1] != b'\n' && bytes[len] != b'\n', "{len}");
             }
         }
     }
@@ -142,15 +115,7 @@ fn a_cut_names_its_place() {
     bytes.extend_from_slice(br#"{"seq":2,"at":5,"kind":{"step-no"#);
     std::fs::write(&path, &bytes).unwrap();
     let cut = read(&path).unwrap().cut.unwrap();
-    assert_eq!(
-        cut,
-        Cut {
-            line: 3,
-            byte: whole,
-            len: 32,
-            reason: "EOF while parsing a string".into()
-        }
-    );
+    assert_eq!(cut, Cut { line: 3, byte: whole, len: 32, reason: "EOF while parsing a string".into() });
     assert_eq!(
         cut.to_string(),
         format!("line 3, at byte {whole}, is cut off after 32 bytes (EOF while parsing a string)")
@@ -160,26 +125,17 @@ fn a_cut_names_its_place() {
     bytes.extend_from_slice(&[0; 4096]);
     std::fs::write(&path, &bytes).unwrap();
     let recording = read(&path).unwrap();
-    assert_eq!(
-        (recording.events.len(), recording.cut.unwrap().len),
-        (2, 4096)
-    );
+    assert_eq!((recording.events.len(), recording.cut.unwrap().len), (2, 4096));
 }
 
 #[test]
 fn what_is_no_journal_is_refused_in_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.jsonl");
-    let lines: Vec<String> = stream()
-        .iter()
-        .map(|event| serde_json::to_string(event).unwrap())
-        .collect();
+    let lines: Vec<String> = stream().iter().map(|event| serde_json::to_string(event).unwrap()).collect();
     let second = |line: &str| format!("{}\n{line}\n{}\n", lines[0], lines[1]);
     let cases = [
-        (
-            String::new(),
-            "the journal `FILE` is empty: the run ended before it could say anything",
-        ),
+        (String::new(), "the journal `FILE` is empty: the run ended before it could say anything"),
         (
             "hello\n".into(),
             "`FILE` is not a journal: it does not begin with `{`; a journal's first line is the `run-started` event",
@@ -198,10 +154,7 @@ fn what_is_no_journal_is_refused_in_a_sentence() {
         ),
         (
             lines[0]
-                .replace(
-                    "\"format\":1,\"lariat\":\"0.1.0\"",
-                    "\"format\":3,\"lariat\":\"2.0.0\"",
-                )
+                .replace("\"format\":1,\"lariat\":\"0.1.0\"", "\"format\":3,\"lariat\":\"2.0.0\"")
                 .replace("\"seed\"", "\"sprout\""),
             "the journal `FILE` has format 3, written by lariat 2.0.0; this version reads format 1: read it with the version that wrote it",
         ),
@@ -234,10 +187,7 @@ fn what_is_no_journal_is_refused_in_a_sentence() {
     let error = read(folder.path()).unwrap_err().to_string();
     assert!(error.contains("is a folder and not a journal"), "{error}");
     let gone = read(&folder.path().join("gone")).unwrap_err();
-    assert_eq!(
-        std::error::Error::source(&gone).unwrap().to_string(),
-        "No such file or directory (os error 2)"
-    );
+    assert_eq!(std::error::Error::source(&gone).unwrap().to_string(), "No such file or directory (os error 2)");
 }
 
 /// A disk with so much room, and what is on it.
@@ -274,22 +224,14 @@ impl Tape for Disk {
     }
 
     fn cut(&mut self, len: u64) -> io::Result<()> {
-        self.held
-            .lock()
-            .unwrap()
-            .bytes
-            .truncate(usize::try_from(len).unwrap());
+        self.held.lock().unwrap().bytes.truncate(usize::try_from(len).unwrap());
         Ok(())
     }
 
     fn sync_soon(&mut self) -> io::Result<()> {
         let mut held = self.held.lock().unwrap();
         held.wishes.push("soon");
-        if held.fails_to_sync {
-            Err(io::Error::other("the disk is gone"))
-        } else {
-            Ok(())
-        }
+        if held.fails_to_sync { Err(io::Error::other("the disk is gone")) } else { Ok(()) }
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -300,10 +242,7 @@ impl Tape for Disk {
 
 #[test]
 fn a_full_disk_leaves_whole_lines_and_a_sentence() {
-    let whole: usize = stream()[..2]
-        .iter()
-        .map(|event| serde_json::to_vec(event).unwrap().len() + 1)
-        .sum();
+    let whole: usize = stream()[..2].iter().map(|event| serde_json::to_vec(event).unwrap().len() + 1).sum();
     let disk = Disk::with_room(whole + 10);
     let mut writer = Writer::on("r/events.jsonl".into(), Box::new(disk.clone()));
     let events = stream();
@@ -324,10 +263,7 @@ fn a_disk_that_fails_to_sync_is_told() {
     let disk = Disk::with_room(1 << 20);
     disk.held.lock().unwrap().fails_to_sync = true;
     let mut writer = Writer::on("r/events.jsonl".into(), Box::new(disk));
-    let told: Vec<bool> = stream()
-        .iter()
-        .map(|event| writer.put(event).is_ok())
-        .collect();
+    let told: Vec<bool> = stream().iter().map(|event| writer.put(event).is_ok()).collect();
     assert_eq!(told, [true, true, false, false, false]);
 }
 
@@ -339,13 +275,7 @@ fn syncs_come_once_a_second_and_at_the_end() {
         let mut events = stream();
         if let EventKind::RunStarted(start) = &mut events[0].kind {
             let (context, server, version) = ("c".into(), "s".into(), "v".into());
-            start.cluster = Some(ClusterIdentity {
-                context,
-                server,
-                version,
-                nodes: None,
-                embedded,
-            });
+            start.cluster = Some(ClusterIdentity { context, server, version, nodes: None, embedded });
         }
         for event in &events {
             writer.put(event).unwrap();
@@ -362,20 +292,8 @@ fn a_real_file_is_synced_beside_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = Writer::create(folder.path()).unwrap();
     for second in 0..50 {
-        let kind = if second == 0 {
-            start("r-1")
-        } else {
-            EventKind::Warned {
-                message: "tick".into(),
-            }
-        };
-        writer
-            .put(&Event {
-                seq: second,
-                at: Elapsed(second * 1_000_000),
-                kind,
-            })
-            .unwrap();
+        let kind = if second == 0 { start("r-1") } else { EventKind::Warned { message: "tick".into() } };
+        writer.put(&Event { seq: second, at: Elapsed(second * 1_000_000), kind }).unwrap();
     }
     let path = writer.path().to_owned();
     drop(writer);
@@ -388,37 +306,17 @@ fn places_that_can_not_be_written_are_named_with_what_to_do() {
     let file = folder.path().join("reports");
     std::fs::write(&file, "").unwrap();
     let run = RunId::new("restart-1-7f3a").unwrap();
-    let error = RunFolder::create(
-        &file,
-        "restart",
-        "2026-01-01T00:00:00Z".parse().unwrap(),
-        &run,
-    )
-    .unwrap_err();
-    let error = error
-        .to_string()
-        .replace(&folder.path().display().to_string(), "");
+    let error = RunFolder::create(&file, "restart", "2026-01-01T00:00:00Z".parse().unwrap(), &run).unwrap_err();
+    let error = error.to_string().replace(&folder.path().display().to_string(), "");
     assert_eq!(
         error,
         "the run folder `/reports/restart/20260101T000000Z-7f3a` can't be made; \
          a part of its path is a file and not a folder: move that away"
     );
-    let error = Writer::create(&folder.path().join("gone"))
-        .err()
-        .unwrap()
-        .to_string();
-    assert!(
-        error.ends_with("its folder is gone: was it removed meanwhile?"),
-        "{error}"
-    );
-    let proc = Writer::create(Path::new("/proc"))
-        .err()
-        .unwrap()
-        .to_string();
-    assert!(
-        proc.starts_with("the journal `/proc/events.jsonl` can't be created; "),
-        "{proc}"
-    );
+    let error = Writer::create(&folder.path().join("gone")).err().unwrap().to_string();
+    assert!(error.ends_with("its folder is gone: was it removed meanwhile?"), "{error}");
+    let proc = Writer::create(Path::new("/proc")).err().unwrap().to_string();
+    assert!(proc.starts_with("the journal `/proc/events.jsonl` can't be created; "), "{proc}");
 }
 
 #[test]
@@ -429,40 +327,15 @@ fn runs_are_found_by_what_is_at_hand() {
         let run = RunId::new(id).unwrap();
         let folder = RunFolder::create(&reports, plan, at.parse().unwrap(), &run).unwrap();
         let mut writer = Writer::create(folder.path()).unwrap();
-        writer
-            .put(&Event {
-                seq: 0,
-                at: Elapsed(0),
-                kind: start(id),
-            })
-            .unwrap();
+        writer.put(&Event { seq: 0, at: Elapsed(0), kind: start(id) }).unwrap();
         folder.become_latest().unwrap();
         folder
     };
-    let old = make(
-        "restart",
-        "2026-01-01T00:00:00Z",
-        "restart-20260101T000000Z-7f3a",
-    );
-    let new = make(
-        "restart",
-        "2026-01-02T00:00:00Z",
-        "restart-20260102T000000Z-0c11",
-    );
-    let twin = make(
-        "same-image",
-        "2026-01-03T00:00:00Z",
-        "same-image-20260101T000000Z-7f3a",
-    );
-    let again = make(
-        "same-image",
-        "2026-01-03T00:00:00Z",
-        "same-image-20260101T000000Z-7f3a",
-    );
-    assert!(
-        again.path().ends_with("same-image/20260103T000000Z-7f3a-2"),
-        "{again:?}"
-    );
+    let old = make("restart", "2026-01-01T00:00:00Z", "restart-20260101T000000Z-7f3a");
+    let new = make("restart", "2026-01-02T00:00:00Z", "restart-20260102T000000Z-0c11");
+    let twin = make("same-image", "2026-01-03T00:00:00Z", "same-image-20260101T000000Z-7f3a");
+    let again = make("same-image", "2026-01-03T00:00:00Z", "same-image-20260101T000000Z-7f3a");
+    assert!(again.path().ends_with("same-image/20260103T000000Z-7f3a-2"), "{again:?}");
 
     let find = |wanted: &str| RunFolder::find(&reports, wanted).map_err(|error| error.to_string());
     let path = |path: &Path| path.to_str().unwrap().to_owned();
@@ -480,33 +353,20 @@ fn runs_are_found_by_what_is_at_hand() {
         find("7f3a"),
         Err("`7f3a` could be `same-image/20260103T000000Z-7f3a` or `restart/20260101T000000Z-7f3a`; name one of them in full".into())
     );
-    assert_eq!(
-        find("restrat"),
-        Err("no run is known as `restrat`; did you mean `restart`?".into())
-    );
-    let other = find("elephants-of-the-night")
-        .unwrap_err()
-        .replace(&path(&reports), "reports");
+    assert_eq!(find("restrat"), Err("no run is known as `restrat`; did you mean `restart`?".into()));
+    let other = find("elephants-of-the-night").unwrap_err().replace(&path(&reports), "reports");
     assert_eq!(
         other,
         "no run is known as `elephants-of-the-night`; in `reports` there are `same-image/20260103T000000Z-7f3a-2`, \
          `same-image/20260103T000000Z-7f3a`, `restart/20260102T000000Z-0c11`, `restart/20260101T000000Z-7f3a`"
     );
-    assert_eq!(
-        std::fs::read_link(reports.join("restart/latest")).unwrap(),
-        Path::new("20260102T000000Z-0c11")
-    );
+    assert_eq!(std::fs::read_link(reports.join("restart/latest")).unwrap(), Path::new("20260102T000000Z-0c11"));
 
     // A broken link is gone around; so is none at all.
     std::fs::remove_dir_all(new.path()).unwrap();
     assert_eq!(find("restart"), Ok(old));
-    let nowhere = RunFolder::find(&root.path().join("none"), "x")
-        .unwrap_err()
-        .to_string();
-    assert!(
-        nowhere.starts_with("no run is known as `x`; there are no runs in `"),
-        "{nowhere}"
-    );
+    let nowhere = RunFolder::find(&root.path().join("none"), "x").unwrap_err().to_string();
+    assert!(nowhere.starts_with("no run is known as `x`; there are no runs in `"), "{nowhere}");
     drop(twin);
 }
 
@@ -515,27 +375,10 @@ fn many_events_are_read_one_by_one() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = Writer::create(folder.path()).unwrap();
     for seq in 0..100_000 {
-        let kind = if seq == 0 {
-            start("r-1")
-        } else {
-            EventKind::Warned {
-                message: format!("event {seq}"),
-            }
-        };
-        writer
-            .put(&Event {
-                seq,
-                at: Elapsed(seq),
-                kind,
-            })
-            .unwrap();
+        let kind = if seq == 0 { start("r-1") } else { EventKind::Warned { message: format!("event {seq}") } };
+        writer.put(&Event { seq, at: Elapsed(seq), kind }).unwrap();
     }
     let mut reader = Reader::open(writer.path()).unwrap();
-    assert!(
-        reader
-            .by_ref()
-            .enumerate()
-            .all(|(n, event)| event.unwrap().seq == n as u64)
-    );
+    assert!(reader.by_ref().enumerate().all(|(n, event)| event.unwrap().seq == n as u64));
     assert_eq!(reader.cut(), None);
 }

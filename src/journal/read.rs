@@ -12,10 +12,7 @@ use crate::event::{Event, FORMAT};
 pub fn read(path: &Path) -> Result<Recording, Error> {
     let mut reader = Reader::open(path)?;
     let events = reader.by_ref().collect::<Result<_, _>>()?;
-    Ok(Recording {
-        events,
-        cut: reader.cut,
-    })
+    Ok(Recording { events, cut: reader.cut })
 }
 
 /// All that a journal holds.
@@ -58,15 +55,10 @@ impl Reader {
     /// Opens a journal and looks at its first line: what is no journal, or one of
     /// another format, is refused here.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let unreadable = |source| Error::Read {
-            path: path.to_owned(),
-            source,
-        };
+        let unreadable = |source| Error::Read { path: path.to_owned(), source };
         let file = File::open(path).map_err(unreadable)?;
         if file.metadata().map_err(unreadable)?.is_dir() {
-            return Err(Error::IsFolder {
-                path: path.to_owned(),
-            });
+            return Err(Error::IsFolder { path: path.to_owned() });
         }
         let mut reader = Self {
             path: path.to_owned(),
@@ -88,65 +80,31 @@ impl Reader {
     /// Leaves the first line in the buffer.
     fn check_first_line(&mut self) -> Result<(), Error> {
         let path = || self.path.clone();
-        let not_a_journal = |found: &str| {
-            Err(Error::NotAJournal {
-                path: path(),
-                found: found.into(),
-            })
-        };
+        let not_a_journal = |found: &str| Err(Error::NotAJournal { path: path(), found: found.into() });
         // Looked at before a line is read: other files may have lines without end.
         match self.file.fill_buf() {
             Err(source) => {
-                return Err(Error::Read {
-                    path: path(),
-                    source,
-                });
+                return Err(Error::Read { path: path(), source });
             }
             Ok([]) => return Err(Error::Empty { path: path() }),
             Ok([b'{', ..]) => {}
             Ok(_) => return not_a_journal("it does not begin with `{`"),
         }
-        self.fill().map_err(|source| Error::Read {
-            path: self.path.clone(),
-            source,
-        })?;
+        self.fill().map_err(|source| Error::Read { path: self.path.clone(), source })?;
         let path = || self.path.clone();
-        let not_a_journal = |found: &str| {
-            Err(Error::NotAJournal {
-                path: path(),
-                found: found.into(),
-            })
-        };
+        let not_a_journal = |found: &str| Err(Error::NotAJournal { path: path(), found: found.into() });
         match serde_json::from_slice::<Head>(&self.buffer) {
-            Ok(Head {
-                kind:
-                    HeadKind {
-                        start:
-                            Some(Start {
-                                format: Some(format),
-                                lariat,
-                            }),
-                    },
-            }) => {
+            Ok(Head { kind: HeadKind { start: Some(Start { format: Some(format), lariat }) } }) => {
                 if format == u64::from(FORMAT) {
                     return Ok(());
                 }
                 let lariat = lariat.unwrap_or_else(|| "of an unknown version".into());
-                Err(Error::Format {
-                    path: path(),
-                    found: format,
-                    lariat,
-                })
+                Err(Error::Format { path: path(), found: format, lariat })
             }
-            Ok(Head {
-                kind: HeadKind { start: Some(_) },
-            }) => not_a_journal("its first line names no format"),
+            Ok(Head { kind: HeadKind { start: Some(_) } }) => not_a_journal("its first line names no format"),
             Ok(_) => not_a_journal("its first line is something else"),
             Err(error) if error.classify() == Category::Eof && !self.buffer.ends_with(b"\n") => {
-                Err(Error::CutAtStart {
-                    path: path(),
-                    bytes: self.buffer.len() as u64,
-                })
+                Err(Error::CutAtStart { path: path(), bytes: self.buffer.len() as u64 })
             }
             Err(error) if error.is_data() => not_a_journal("its first line is other JSON"),
             Err(_) => not_a_journal("its first line is not JSON"),
@@ -172,20 +130,10 @@ impl Reader {
         }
         if self.file.fill_buf().is_ok_and(|rest| !rest.is_empty()) {
             let because = plain(&error);
-            return Err(Error::Damaged {
-                path: self.path.clone(),
-                line: self.line,
-                byte: self.byte,
-                because,
-            });
+            return Err(Error::Damaged { path: self.path.clone(), line: self.line, byte: self.byte, because });
         }
         let len = self.buffer.len() as u64;
-        self.cut = Some(Cut {
-            line: self.line,
-            byte: self.byte,
-            len,
-            reason: plain(&error),
-        });
+        self.cut = Some(Cut { line: self.line, byte: self.byte, len, reason: plain(&error) });
         Ok(None)
     }
 
@@ -200,17 +148,9 @@ impl Reader {
         };
         match kind {
             Some(kind) if because.starts_with(&format!("unknown variant `{kind}`")) => {
-                Error::UnknownKind {
-                    path,
-                    line,
-                    kind: kind.clone(),
-                }
+                Error::UnknownKind { path, line, kind: kind.clone() }
             }
-            _ => Error::NoEvent {
-                path,
-                line,
-                because,
-            },
+            _ => Error::NoEvent { path, line, because },
         }
     }
 }
@@ -223,10 +163,7 @@ impl Iterator for Reader {
             return None;
         }
         let taken = self.parse().and_then(|event| {
-            self.fill().map_err(|source| Error::Read {
-                path: self.path.clone(),
-                source,
-            })?;
+            self.fill().map_err(|source| Error::Read { path: self.path.clone(), source })?;
             Ok(event)
         });
         if taken.is_err() {

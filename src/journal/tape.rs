@@ -71,39 +71,21 @@ impl Syncer {
         let work = move || {
             while wishes.recv().is_ok() {
                 if let Err(error) = file.sync_data() {
-                    told.lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .get_or_insert(error);
+                    told.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                 }
             }
         };
-        let thread = std::thread::Builder::new()
-            .name("journal-sync".into())
-            .spawn(work)?;
-        Ok(Self {
-            wish,
-            failure,
-            thread,
-        })
+        let thread = std::thread::Builder::new().name("journal-sync".into()).spawn(work)?;
+        Ok(Self { wish, failure, thread })
     }
 
     fn take_failure(&self) -> io::Result<()> {
-        self.failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-            .map_or(Ok(()), Err)
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
     }
 
     fn finish(self) -> io::Result<()> {
         drop(self.wish);
-        self.thread
-            .join()
-            .map_err(|_| io::Error::other("the thread that syncs the journal panicked"))?;
-        self.failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-            .map_or(Ok(()), Err)
+        self.thread.join().map_err(|_| io::Error::other("the thread that syncs the journal panicked"))?;
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
     }
 }

@@ -37,10 +37,7 @@ impl Writer {
     pub fn create(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(Self::FILE);
         let open = || -> io::Result<File> {
-            let file = OpenOptions::new()
-                .append(true)
-                .create_new(true)
-                .open(&path)?;
+            let file = OpenOptions::new().append(true).create_new(true).open(&path)?;
             // The name must outlive a crash too.
             File::open(folder)?.sync_all()?;
             Ok(file)
@@ -58,26 +55,13 @@ impl Writer {
 
     /// A journal on any tape.
     pub(super) fn on(path: PathBuf, tape: Box<dyn Tape>) -> Self {
-        Self {
-            path,
-            tape,
-            line: Vec::new(),
-            len: 0,
-            synced: Elapsed(0),
-            embedded: false,
-            lost: None,
-        }
+        Self { path, tape, line: Vec::new(), len: 0, synced: Elapsed(0), embedded: false, lost: None }
     }
 
     fn write(&mut self, event: &Event) -> Result<(), Error> {
-        let fail = |path: &Path, source| Error::Write {
-            path: path.to_owned(),
-            seq: event.seq,
-            source,
-        };
+        let fail = |path: &Path, source| Error::Write { path: path.to_owned(), seq: event.seq, source };
         self.line.clear();
-        serde_json::to_writer(&mut self.line, event)
-            .map_err(|error| fail(&self.path, error.into()))?;
+        serde_json::to_writer(&mut self.line, event).map_err(|error| fail(&self.path, error.into()))?;
         self.line.push(b'\n');
         if let Err(error) = self.write_line() {
             // Half a line is worse than none; if it can't be taken back, readers cope.
@@ -85,10 +69,7 @@ impl Writer {
             return Err(fail(&self.path, error));
         }
         self.len += self.line.len() as u64;
-        self.sync(event).map_err(|source| Error::Sync {
-            path: self.path.clone(),
-            source,
-        })
+        self.sync(event).map_err(|source| Error::Sync { path: self.path.clone(), source })
     }
 
     /// One call, unless the system takes only a part of the line.
@@ -108,10 +89,7 @@ impl Writer {
     fn sync(&mut self, event: &Event) -> io::Result<()> {
         match &event.kind {
             EventKind::RunStarted(start) => {
-                self.embedded = start
-                    .cluster
-                    .as_ref()
-                    .is_some_and(|cluster| cluster.embedded);
+                self.embedded = start.cluster.as_ref().is_some_and(|cluster| cluster.embedded);
                 Ok(())
             }
             EventKind::RunFinished { .. } => self.tape.sync(),
@@ -130,9 +108,7 @@ impl Sink for Writer {
             return Err(NotWritten(why.clone()));
         }
         self.write(event).map_err(|error| {
-            let cause = std::error::Error::source(&error)
-                .map(|cause| format!(": {cause}"))
-                .unwrap_or_default();
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
             let why = format!("{error}{cause}");
             self.lost = Some(why.clone());
             NotWritten(why)

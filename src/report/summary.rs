@@ -156,62 +156,27 @@ impl<'a> Summary<'a> {
             seconds: seconds(view.took()),
             cluster: start.cluster.as_ref().map(Cluster::of),
             seed: start.seed,
-            cancelled: view.cancelled.map(|(at, by)| Cancelled {
-                by,
-                after: seconds(at),
-            }),
+            cancelled: view.cancelled.map(|(at, by)| Cancelled { by, after: seconds(at) }),
             counts: Counts::of(view.totals()),
             cleanup: Counts::of(view.cleanup_totals()),
-            failing: view
-                .culprits()
-                .into_iter()
-                .map(|culprit| Failing::of(culprit.row, &culprit.blocked))
-                .collect(),
-            cleanup_failing: view
-                .cleanup_failures()
-                .into_iter()
-                .map(|row| Failing::of(row, &[]))
-                .collect(),
+            failing: view.culprits().into_iter().map(|culprit| Failing::of(culprit.row, &culprit.blocked)).collect(),
+            cleanup_failing: view.cleanup_failures().into_iter().map(|row| Failing::of(row, &[])).collect(),
             requirements: view
                 .requirements()
                 .into_iter()
-                .map(|found| Requirement {
-                    id: found.id,
-                    held: found.held(),
-                    steps: ids(&found.rows),
-                })
+                .map(|found| Requirement { id: found.id, held: found.held(), steps: ids(&found.rows) })
                 .collect(),
-            warnings: view
-                .warnings
-                .iter()
-                .map(|(_, message)| message.as_str())
-                .collect(),
+            warnings: view.warnings.iter().map(|(_, message)| message.as_str()).collect(),
             repro: &start.repro,
-            files: Files {
-                journal: "events.jsonl",
-                junit: "junit.xml",
-                html: "report.html",
-            },
+            files: Files { journal: "events.jsonl", junit: "junit.xml", html: "report.html" },
         }
     }
 }
 
 impl<'a> Cluster<'a> {
     fn of(cluster: &'a ClusterIdentity) -> Self {
-        let ClusterIdentity {
-            context,
-            server,
-            version,
-            nodes,
-            embedded,
-        } = cluster;
-        Self {
-            context,
-            server,
-            version,
-            nodes: *nodes,
-            embedded: *embedded,
-        }
+        let ClusterIdentity { context, server, version, nodes, embedded } = cluster;
+        Self { context, server, version, nodes: *nodes, embedded: *embedded }
     }
 }
 
@@ -258,10 +223,7 @@ fn ids<'a>(rows: &[&'a Row]) -> Vec<&'a str> {
 }
 
 /// Exact to the microsecond for any run shorter than a century.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "2^53 microseconds are 285 years"
-)]
+#[expect(clippy::cast_precision_loss, reason = "2^53 microseconds are 285 years")]
 fn seconds(span: Elapsed) -> f64 {
     span.0 as f64 / 1e6
 }
@@ -272,10 +234,7 @@ mod tests {
     use crate::view::{chaos, red};
     use proptest::prelude::*;
 
-    #[expect(
-        clippy::too_many_lines,
-        reason = "the lines are the whole file, to be looked at"
-    )]
+    #[expect(clippy::too_many_lines, reason = "the lines are the whole file, to be looked at")]
     #[test]
     fn the_fields_of_a_failed_run() {
         insta::assert_json_snapshot!(summary(&red().view()), @r#"
@@ -401,10 +360,7 @@ mod tests {
     fn a_cut_run_is_an_error_and_says_so() {
         let view = RunView::of(&red().events()[..12]).unwrap();
         let summary = summary(&view);
-        assert_eq!(
-            (&summary["verdict"], &summary["complete"]),
-            (&"error".into(), &false.into())
-        );
+        assert_eq!((&summary["verdict"], &summary["complete"]), (&"error".into(), &false.into()));
         assert_eq!(summary["counts"]["unfinished"], 1);
         assert_eq!(summary["failing"], Value::Array(vec![]));
     }

@@ -29,30 +29,13 @@ impl RunView {
         let skipped: Vec<(&Row, Option<&StepId>)> = self
             .rows
             .iter()
-            .filter(|row| {
-                row.is_leaf() && row.skip.as_ref().is_some_and(|reason| !reason.by_choice())
-            })
-            .map(|row| {
-                (
-                    row,
-                    self.because(&row.node.id).last().map(|root| &root.node.id),
-                )
-            })
+            .filter(|row| row.is_leaf() && row.skip.as_ref().is_some_and(|reason| !reason.by_choice()))
+            .map(|row| (row, self.because(&row.node.id).last().map(|root| &root.node.id)))
             .collect();
         let kept_by = |culprit: &Row| {
-            skipped
-                .iter()
-                .filter(|(_, root)| *root == Some(&culprit.node.id))
-                .map(|(row, _)| *row)
-                .collect()
+            skipped.iter().filter(|(_, root)| *root == Some(&culprit.node.id)).map(|(row, _)| *row).collect()
         };
-        self.failures()
-            .into_iter()
-            .map(|row| Culprit {
-                row,
-                blocked: kept_by(row),
-            })
-            .collect()
+        self.failures().into_iter().map(|row| Culprit { row, blocked: kept_by(row) }).collect()
     }
 
     /// Why a step was skipped, link by link, the root last; empty if it was skipped by choice
@@ -73,11 +56,9 @@ impl RunView {
     /// One step back from an effect to its cause.
     fn link(&self, row: &Row) -> Option<&Row> {
         match &row.skip {
-            Some(
-                SkipReason::Need { step, .. }
-                | SkipReason::RoundFailed { step }
-                | SkipReason::Group { step },
-            ) => self.row(step),
+            Some(SkipReason::Need { step, .. } | SkipReason::RoundFailed { step } | SkipReason::Group { step }) => {
+                self.row(step)
+            }
             Some(
                 SkipReason::If { .. }
                 | SkipReason::Flag { .. }
@@ -90,12 +71,7 @@ impl RunView {
     }
 
     fn failing(&self, cleanup: bool) -> Vec<&Row> {
-        let failing = self
-            .rows
-            .iter()
-            .filter(|row| row.cleanup == cleanup && row.is_failing());
-        failing
-            .filter(|row| self.decider(&row.node.id).is_none())
-            .collect()
+        let failing = self.rows.iter().filter(|row| row.cleanup == cleanup && row.is_failing());
+        failing.filter(|row| self.decider(&row.node.id).is_none()).collect()
     }
 }

@@ -15,46 +15,25 @@ pub struct Requirement<'a> {
 impl Requirement<'_> {
     /// Whether every step that covers it passed, and there is one.
     pub fn held(&self) -> bool {
-        !self.rows.is_empty()
-            && self
-                .rows
-                .iter()
-                .all(|row| row.outcome() == Some(Outcome::Passed))
+        !self.rows.is_empty() && self.rows.iter().all(|row| row.outcome() == Some(Outcome::Passed))
     }
 
     /// The worst that happened to a step that covers it; none while one has not settled.
     pub fn worst(&self) -> Option<Verdict> {
-        self.rows
-            .iter()
-            .map(|row| row.outcome().map(Outcome::verdict))
-            .collect::<Option<Vec<_>>>()?
-            .into_iter()
-            .max()
+        self.rows.iter().map(|row| row.outcome().map(Outcome::verdict)).collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 }
 
 impl RunView {
     /// The requirements, those of the plan first and in its order.
     pub fn requirements(&self) -> Vec<Requirement<'_>> {
-        let mut found: Vec<Requirement<'_>> = self
-            .start
-            .covers
-            .iter()
-            .map(|id| Requirement {
-                id,
-                listed: true,
-                rows: Vec::new(),
-            })
-            .collect();
+        let mut found: Vec<Requirement<'_>> =
+            self.start.covers.iter().map(|id| Requirement { id, listed: true, rows: Vec::new() }).collect();
         for row in &self.rows {
             for id in &row.node.covers {
                 match found.iter_mut().find(|requirement| requirement.id == id) {
                     Some(requirement) => requirement.rows.push(row),
-                    None => found.push(Requirement {
-                        id,
-                        listed: false,
-                        rows: vec![row],
-                    }),
+                    None => found.push(Requirement { id, listed: false, rows: vec![row] }),
                 }
             }
         }

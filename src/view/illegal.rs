@@ -18,11 +18,7 @@ pub struct IllegalTransition {
 impl IllegalTransition {
     /// The refusal of this event.
     pub(super) fn of(event: &Event, because: impl Into<String>) -> Self {
-        Self {
-            seq: event.seq,
-            step: event.kind.step().cloned(),
-            because: because.into(),
-        }
+        Self { seq: event.seq, step: event.kind.step().cloned(), because: because.into() }
     }
 }
 

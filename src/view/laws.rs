@@ -52,106 +52,48 @@ proptest! {
 
 #[test]
 fn what_can_not_follow_is_refused_with_its_reason() {
-    let plan = || {
-        Story::new(vec![
-            node("a", "exec"),
-            node("g", "group"),
-            node("g/b", "wait"),
-        ])
-    };
+    let plan = || Story::new(vec![node("a", "exec"), node("g", "group"), node("g/b", "wait")]);
     let failure = || Failure::new(Class::Unmet, "no");
     let cases = [
-        (
-            plan().pass("a"),
-            "event 1 about `a` can't be: it is waiting",
-        ),
-        (
-            plan().start("a").start("a"),
-            "event 2 about `a` can't be: it is running",
-        ),
-        (
-            plan().start("a").pass("a").pass("a"),
-            "event 3 about `a` can't be: it is passed",
-        ),
-        (
-            plan().start("a").skip("a", SkipReason::NoCells),
-            "event 2 about `a` can't be: it is running",
-        ),
+        (plan().pass("a"), "event 1 about `a` can't be: it is waiting"),
+        (plan().start("a").start("a"), "event 2 about `a` can't be: it is running"),
+        (plan().start("a").pass("a").pass("a"), "event 3 about `a` can't be: it is passed"),
+        (plan().start("a").skip("a", SkipReason::NoCells), "event 2 about `a` can't be: it is running"),
         (
             plan().start("a").end("a", Outcome::Skipped, None),
             "event 2 about `a` can't be: what has begun can't end as skipped",
         ),
-        (
-            plan().start("g"),
-            "event 1 about `g` can't be: it is a group and not a step",
-        ),
-        (
-            plan().group("a"),
-            "event 1 about `a` can't be: it is a step and not a group",
-        ),
-        (
-            plan().start("g/b"),
-            "event 1 about `g/b` can't be: its group `g` is waiting",
-        ),
-        (
-            plan().group("g").start("g/b").pass("g"),
-            "event 3 about `g` can't be: `g/b` inside it still runs",
-        ),
+        (plan().start("g"), "event 1 about `g` can't be: it is a group and not a step"),
+        (plan().group("a"), "event 1 about `a` can't be: it is a step and not a group"),
+        (plan().start("g/b"), "event 1 about `g/b` can't be: its group `g` is waiting"),
+        (plan().group("g").start("g/b").pass("g"), "event 3 about `g` can't be: `g/b` inside it still runs"),
         (
             plan().start("a").again("a", 2, failure(), 0),
             "event 2 about `a` can't be: attempt 2 is not the one that runs",
         ),
+        (plan().start("a").up("a").up("a"), "event 3 about `a` can't be: it is up already"),
+        (plan().start("nobody"), "event 1 about `nobody` can't be: the plan has no such step"),
+        (plan().finish(Verdict::Pass, ""), "event 1 can't be: `a` is still waiting"),
         (
-            plan().start("a").up("a").up("a"),
-            "event 3 about `a` can't be: it is up already",
-        ),
-        (
-            plan().start("nobody"),
-            "event 1 about `nobody` can't be: the plan has no such step",
-        ),
-        (
-            plan().finish(Verdict::Pass, ""),
-            "event 1 can't be: `a` is still waiting",
-        ),
-        (
-            plan()
-                .cancel(CancelReason::SecondSignal)
-                .finish(Verdict::Cancelled, "")
-                .warn("late"),
+            plan().cancel(CancelReason::SecondSignal).finish(Verdict::Cancelled, "").warn("late"),
             "event 3 can't be: the run has ended",
         ),
     ];
     for (story, sentence) in cases {
-        assert_eq!(
-            RunView::of(story.events()).unwrap_err().to_string(),
-            sentence
-        );
+        assert_eq!(RunView::of(story.events()).unwrap_err().to_string(), sentence);
     }
 }
 
 #[test]
 fn numbers_and_times_go_forward() {
-    let story = Story::new(vec![node("a", "exec")])
-        .after(5)
-        .start("a")
-        .after(5)
-        .pass("a");
+    let story = Story::new(vec![node("a", "exec")]).after(5).start("a").after(5).pass("a");
     let mut events = story.events().to_vec();
     events[2].seq = 7;
-    assert_eq!(
-        RunView::of(&events).unwrap_err().because,
-        "event 2 comes next"
-    );
+    assert_eq!(RunView::of(&events).unwrap_err().because, "event 2 comes next");
     events[2].seq = 2;
     events[2].at.0 = 1;
-    assert_eq!(
-        RunView::of(&events).unwrap_err().because,
-        "it happened at 0ms and the one before it at 5ms"
-    );
-    assert_eq!(
-        RunView::of(&events[1..]).unwrap_err().because,
-        "a stream begins with the start of the run"
-    );
+    assert_eq!(RunView::of(&events).unwrap_err().because, "it happened at 0ms and the one before it at 5ms");
+    assert_eq!(RunView::of(&events[1..]).unwrap_err().because, "a stream begins with the start of the run");
     assert_eq!(RunView::of([]).unwrap_err().because, "the stream is empty");
 }
 
@@ -161,50 +103,26 @@ fn a_plan_with_a_bad_tree_is_refused() {
     let twice = Story::new(vec![node("a", "exec"), node("a", "wait")]);
     assert_eq!(because(twice), "two steps are called `a`");
     let orphan = Story::new(vec![node("g/a", "exec")]);
-    assert_eq!(
-        because(orphan),
-        "`g/a` is in `g`, which is no group before it"
-    );
+    assert_eq!(because(orphan), "`g/a` is in `g`, which is no group before it");
     let in_a_verb = Story::new(vec![node("g", "exec"), node("g/a", "exec")]);
-    assert_eq!(
-        because(in_a_verb),
-        "`g/a` is in `g`, which is no group before it"
-    );
+    assert_eq!(because(in_a_verb), "`g/a` is in `g`, which is no group before it");
 }
 
 #[test]
 fn a_red_run_is_counted_and_explained() {
     let view = red().view();
-    assert_eq!(
-        view.totals().sentence(),
-        "2 passed, 1 failed, 3 skipped (2 blocked)"
-    );
+    assert_eq!(view.totals().sentence(), "2 passed, 1 failed, 3 skipped (2 blocked)");
     assert_eq!(view.cleanup_totals().sentence(), "1 errored");
     let culprits = view.culprits();
-    let named: Vec<_> = culprits
-        .iter()
-        .map(|culprit| culprit.row.node.id.as_str())
-        .collect();
+    let named: Vec<_> = culprits.iter().map(|culprit| culprit.row.node.id.as_str()).collect();
     assert_eq!(named, ["restart[01]/back"]);
-    let blocked: Vec<_> = culprits[0]
-        .blocked
-        .iter()
-        .map(|row| row.node.id.as_str())
-        .collect();
+    let blocked: Vec<_> = culprits[0].blocked.iter().map(|row| row.node.id.as_str()).collect();
     assert_eq!(blocked, ["restart[01]/verify", "upgrade"]);
     assert_eq!(view.cleanup_failures().len(), 1);
-    let chain: Vec<_> = view
-        .because(&StepId::root("upgrade"))
-        .iter()
-        .map(|row| row.node.id.as_str())
-        .collect();
+    let chain: Vec<_> = view.because(&StepId::root("upgrade")).iter().map(|row| row.node.id.as_str()).collect();
     assert_eq!(chain, ["restart", "restart[01]/back"]);
     assert!(view.because(&StepId::root("extra")).is_empty());
-    let covered: Vec<_> = view
-        .requirements()
-        .iter()
-        .map(|found| (found.id.to_owned(), found.held()))
-        .collect();
+    let covered: Vec<_> = view.requirements().iter().map(|found| (found.id.to_owned(), found.held())).collect();
     assert_eq!(covered, [("C1".to_owned(), true), ("C5".to_owned(), false)]);
     assert_eq!(view.rows[3].depth, 2);
 }
@@ -212,24 +130,13 @@ fn a_red_run_is_counted_and_explained() {
 #[test]
 fn a_group_that_fails_alone_is_named() {
     let timeout = Failure::new(Class::Timeout, "the group was not done within 5m");
-    let story = Story::new(vec![
-        node("g", "group"),
-        node("g/a", "wait"),
-        node("b", "exec").needs(&["g"]),
-    ])
-    .group("g")
-    .start("g/a")
-    .end(
-        "g/a",
-        Outcome::Cancelled,
-        Some(Failure::new(
-            Class::Cancelled,
-            "the timeout above it is over",
-        )),
-    )
-    .fail("g", timeout)
-    .block("b", "g", Outcome::Failed)
-    .finish(Verdict::Fail, "`g` failed");
+    let story = Story::new(vec![node("g", "group"), node("g/a", "wait"), node("b", "exec").needs(&["g"])])
+        .group("g")
+        .start("g/a")
+        .end("g/a", Outcome::Cancelled, Some(Failure::new(Class::Cancelled, "the timeout above it is over")))
+        .fail("g", timeout)
+        .block("b", "g", Outcome::Failed)
+        .finish(Verdict::Fail, "`g` failed");
     let view = story.view();
     let culprits = view.culprits();
     assert_eq!(culprits.len(), 1);
@@ -240,35 +147,19 @@ fn a_group_that_fails_alone_is_named() {
 #[test]
 fn a_retry_begins_only_when_its_time_has_come() {
     let failure = || Failure::new(Class::Refused, "no");
-    let story = Story::new(vec![node("a", "exec")])
-        .start("a")
-        .after(10)
-        .again("a", 1, failure(), 100);
+    let story = Story::new(vec![node("a", "exec")]).start("a").after(10).again("a", 1, failure(), 100);
     let view = story.view();
     assert_eq!(view.rows[0].attempts.len(), 1);
-    assert_eq!(
-        view.rows[0].retry.map(|(number, due)| (number, due.0)),
-        Some((2, 110_000))
-    );
+    assert_eq!(view.rows[0].retry.map(|(number, due)| (number, due.0)), Some((2, 110_000)));
 
-    let cut = story
-        .clone()
-        .after(50)
-        .end("a", Outcome::Cancelled, None)
-        .view();
+    let cut = story.clone().after(50).end("a", Outcome::Cancelled, None).view();
     assert_eq!((cut.rows[0].attempts.len(), cut.rows[0].retry), (1, None));
 
     let again = story.after(150).pass("a").view();
-    let tries: Vec<_> = again.rows[0]
-        .attempts
-        .iter()
-        .map(|attempt| (attempt.number, attempt.started.0))
-        .collect();
+    let tries: Vec<_> = again.rows[0].attempts.iter().map(|attempt| (attempt.number, attempt.started.0)).collect();
     assert_eq!(tries, [(1, 0), (2, 110_000)]);
     assert_eq!(again.rows[0].state, RowState::Settled(Outcome::Passed));
-    assert!(
-        again.rows[0].attempts[0].failure.is_some() && again.rows[0].attempts[1].failure.is_none()
-    );
+    assert!(again.rows[0].attempts[0].failure.is_some() && again.rows[0].attempts[1].failure.is_none());
 }
 
 #[test]
@@ -279,20 +170,11 @@ fn a_cut_run_says_where_it_stops() {
         cut.reason(),
         "the run has no end: its journal stops after event 11 at 3.8s, while `restart[01]/back` was running"
     );
-    assert_eq!(
-        cut.totals().sentence(),
-        "2 passed, 1 skipped, 1 unfinished, 2 not run"
-    );
+    assert_eq!(cut.totals().sentence(), "2 passed, 1 skipped, 1 unfinished, 2 not run");
 }
 
 #[test]
 fn text_is_kept_as_it_came() {
-    let view = Story::new(vec![])
-        .warn(&hostile())
-        .finish(Verdict::Pass, &hostile())
-        .view();
-    assert_eq!(
-        (view.warnings[0].1.as_str(), view.reason()),
-        (hostile().as_str(), hostile())
-    );
+    let view = Story::new(vec![]).warn(&hostile()).finish(Verdict::Pass, &hostile()).view();
+    assert_eq!((view.warnings[0].1.as_str(), view.reason()), (hostile().as_str(), hostile()));
 }

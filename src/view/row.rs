@@ -4,9 +4,7 @@ use serde_json::{Map, Value};
 
 use super::IllegalTransition;
 use crate::clock::Elapsed;
-use crate::event::{
-    Event, EventKind, Failure, NodeKind, Note, Outcome, Progress, SkipReason, StepNode,
-};
+use crate::event::{Event, EventKind, Failure, NodeKind, Note, Outcome, Progress, SkipReason, StepNode};
 
 /// One step or group, as far as the events tell.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,27 +70,15 @@ impl RowState {
     pub fn after(self, event: &Event) -> Result<Self, IllegalTransition> {
         use EventKind as Fact;
         match (self, &event.kind) {
-            (Self::Waiting, Fact::GroupStarted { .. } | Fact::StepStarted { .. }) => {
-                Ok(Self::Running)
-            }
+            (Self::Waiting, Fact::GroupStarted { .. } | Fact::StepStarted { .. }) => Ok(Self::Running),
             (Self::Waiting, Fact::StepSkipped { .. }) => Ok(Self::Settled(Outcome::Skipped)),
             (
                 Self::Running,
-                Fact::AttemptFailed { .. }
-                | Fact::StepProgressed { .. }
-                | Fact::StepNoted { .. }
-                | Fact::StepUp { .. },
+                Fact::AttemptFailed { .. } | Fact::StepProgressed { .. } | Fact::StepNoted { .. } | Fact::StepUp { .. },
             ) => Ok(Self::Running),
-            (
-                Self::Running,
-                Fact::StepFinished {
-                    outcome: Outcome::Skipped,
-                    ..
-                },
-            ) => Err(IllegalTransition::of(
-                event,
-                "what has begun can't end as skipped",
-            )),
+            (Self::Running, Fact::StepFinished { outcome: Outcome::Skipped, .. }) => {
+                Err(IllegalTransition::of(event, "what has begun can't end as skipped"))
+            }
             (Self::Running, Fact::StepFinished { outcome, .. }) => Ok(Self::Settled(*outcome)),
             (
                 _,
@@ -107,14 +93,8 @@ impl RowState {
             ) => Err(IllegalTransition::of(event, format!("it is {self}"))),
             (
                 _,
-                Fact::RunStarted(_)
-                | Fact::CancelRequested { .. }
-                | Fact::Warned { .. }
-                | Fact::RunFinished { .. },
-            ) => Err(IllegalTransition::of(
-                event,
-                "it is about the run and not about a step",
-            )),
+                Fact::RunStarted(_) | Fact::CancelRequested { .. } | Fact::Warned { .. } | Fact::RunFinished { .. },
+            ) => Err(IllegalTransition::of(event, "it is about the run and not about a step")),
         }
     }
 
@@ -173,33 +153,18 @@ impl Row {
             EventKind::GroupStarted { .. } => self.started = Some(at),
             EventKind::StepStarted { .. } => {
                 self.started = Some(at);
-                self.attempts.push(Attempt {
-                    number: 1,
-                    started: at,
-                    ended: None,
-                    failure: None,
-                });
+                self.attempts.push(Attempt { number: 1, started: at, ended: None, failure: None });
             }
-            EventKind::AttemptFailed {
-                attempt,
-                failure,
-                delay,
-                ..
-            } => {
+            EventKind::AttemptFailed { attempt, failure, delay, .. } => {
                 self.end_attempt(at, Some(failure));
-                self.retry = Some((
-                    attempt.saturating_add(1),
-                    Elapsed(at.0.saturating_add(delay.0)),
-                ));
+                self.retry = Some((attempt.saturating_add(1), Elapsed(at.0.saturating_add(delay.0))));
             }
             EventKind::StepProgressed { progress, .. } => {
                 self.progress = Some((at, progress.clone()));
             }
             EventKind::StepNoted { note, .. } => self.notes.push((at, note.clone())),
             EventKind::StepUp { .. } => self.up = Some(at),
-            EventKind::StepFinished {
-                failure, outputs, ..
-            } => {
+            EventKind::StepFinished { failure, outputs, .. } => {
                 self.end_attempt(at, failure.as_ref());
                 self.retry = None;
                 self.failure.clone_from(failure);
@@ -241,10 +206,7 @@ impl Row {
 
     /// Whether it settled in a way that spoils a run: failed, errored or inconclusive.
     pub fn is_failing(&self) -> bool {
-        matches!(
-            self.outcome(),
-            Some(Outcome::Failed | Outcome::Errored | Outcome::Inconclusive)
-        )
+        matches!(self.outcome(), Some(Outcome::Failed | Outcome::Errored | Outcome::Inconclusive))
     }
 
     /// How long it ran: none for what did not begin or did not end.
@@ -266,20 +228,11 @@ impl Row {
     fn fits(&self, event: &Event) -> Result<(), IllegalTransition> {
         let refuse = |because: String| Err(IllegalTransition::of(event, because));
         match &event.kind {
-            EventKind::GroupStarted { .. } if self.is_leaf() => {
-                refuse("it is a step and not a group".into())
-            }
-            EventKind::StepStarted { .. } if !self.is_leaf() => {
-                refuse("it is a group and not a step".into())
-            }
-            EventKind::AttemptFailed { .. } if !self.is_leaf() => {
-                refuse("a group is not tried again".into())
-            }
+            EventKind::GroupStarted { .. } if self.is_leaf() => refuse("it is a step and not a group".into()),
+            EventKind::StepStarted { .. } if !self.is_leaf() => refuse("it is a group and not a step".into()),
+            EventKind::AttemptFailed { .. } if !self.is_leaf() => refuse("a group is not tried again".into()),
             EventKind::AttemptFailed { attempt, .. } => {
-                let running = self
-                    .retry
-                    .map(|(next, _)| next)
-                    .or(self.attempts.last().map(|last| last.number));
+                let running = self.retry.map(|(next, _)| next).or(self.attempts.last().map(|last| last.number));
                 match running {
                     Some(number) if number == *attempt => Ok(()),
                     _ => refuse(format!("attempt {attempt} is not the one that runs")),
@@ -294,12 +247,7 @@ impl Row {
     /// its time had come. A step that ended in the pause before never began it.
     fn begin_due_retry(&mut self, event: &Event) {
         if let Some((number, due)) = self.retry.filter(|(_, due)| event.at >= *due) {
-            self.attempts.push(Attempt {
-                number,
-                started: due,
-                ended: None,
-                failure: None,
-            });
+            self.attempts.push(Attempt { number, started: due, ended: None, failure: None });
             self.retry = None;
         }
     }

@@ -48,16 +48,10 @@ impl RunView {
     /// The view after the first event, which must be `RunStarted`.
     pub fn begin(event: &Event) -> Result<Self, IllegalTransition> {
         let EventKind::RunStarted(start) = &event.kind else {
-            return Err(IllegalTransition::of(
-                event,
-                "a stream begins with the start of the run",
-            ));
+            return Err(IllegalTransition::of(event, "a stream begins with the start of the run"));
         };
         if event.seq != 0 {
-            return Err(IllegalTransition::of(
-                event,
-                "the first event of a stream has number 0",
-            ));
+            return Err(IllegalTransition::of(event, "the first event of a stream has number 0"));
         }
         let mut view = Self {
             start: (**start).clone(),
@@ -74,15 +68,8 @@ impl RunView {
         for (place, node) in start.steps.iter().enumerate() {
             let (mut depth, mut cleanup) = (0, node.when.is_cleanup());
             if let Some(parent) = &node.parent {
-                let Some(&above) = view
-                    .places
-                    .get(parent)
-                    .filter(|&&above| !view.rows[above].is_leaf())
-                else {
-                    let because = format!(
-                        "`{}` is in `{parent}`, which is no group before it",
-                        node.id
-                    );
+                let Some(&above) = view.places.get(parent).filter(|&&above| !view.rows[above].is_leaf()) else {
+                    let because = format!("`{}` is in `{parent}`, which is no group before it", node.id);
                     return Err(IllegalTransition::of(event, because));
                 };
                 depth = view.rows[above].depth + 1;
@@ -90,10 +77,7 @@ impl RunView {
                 view.children[above].push(place);
             }
             if view.places.insert(node.id.clone(), place).is_some() {
-                return Err(IllegalTransition::of(
-                    event,
-                    format!("two steps are called `{}`", node.id),
-                ));
+                return Err(IllegalTransition::of(event, format!("two steps are called `{}`", node.id)));
             }
             view.rows.push(Row::waiting(node.clone(), depth, cleanup));
         }
@@ -103,11 +87,7 @@ impl RunView {
     /// Folds a whole stream.
     pub fn of<'a>(events: impl IntoIterator<Item = &'a Event>) -> Result<Self, IllegalTransition> {
         let mut events = events.into_iter();
-        let nothing = || IllegalTransition {
-            seq: 0,
-            step: None,
-            because: "the stream is empty".into(),
-        };
+        let nothing = || IllegalTransition { seq: 0, step: None, because: "the stream is empty".into() };
         let mut view = Self::begin(events.next().ok_or_else(nothing)?)?;
         for event in events {
             view.apply(event)?;
@@ -140,10 +120,7 @@ impl RunView {
 
     /// What is directly inside a group, in plan order.
     pub fn children(&self, group: &StepId) -> impl Iterator<Item = &Row> {
-        let inside = self
-            .places
-            .get(group)
-            .map_or(&[][..], |&place| &self.children[place]);
+        let inside = self.places.get(group).map_or(&[][..], |&place| &self.children[place]);
         inside.iter().map(|&place| &self.rows[place])
     }
 
@@ -166,20 +143,15 @@ impl RunView {
 
     /// Verbs that have begun and not ended, oldest first.
     pub fn running(&self) -> Vec<&Row> {
-        let mut running: Vec<&Row> = self
-            .rows
-            .iter()
-            .filter(|row| row.is_leaf() && row.state == RowState::Running)
-            .collect();
+        let mut running: Vec<&Row> =
+            self.rows.iter().filter(|row| row.is_leaf() && row.state == RowState::Running).collect();
         running.sort_by_key(|row| row.started);
         running
     }
 
     /// How the run went; a run whose end was not heard of is an error.
     pub fn verdict(&self) -> Verdict {
-        self.finished
-            .as_ref()
-            .map_or(Verdict::Error, |finish| finish.verdict)
+        self.finished.as_ref().map_or(Verdict::Error, |finish| finish.verdict)
     }
 
     /// Whether the last event was heard.
@@ -195,10 +167,7 @@ impl RunView {
     /// The wall-clock time of an instant of the run.
     pub fn moment(&self, at: Elapsed) -> Timestamp {
         let span = SignedDuration::from_micros(i64::try_from(at.0).unwrap_or(i64::MAX));
-        self.start
-            .started
-            .checked_add(span)
-            .unwrap_or(Timestamp::MAX)
+        self.start.started.checked_add(span).unwrap_or(Timestamp::MAX)
     }
 
     /// One sentence: what decided the verdict, or where the stream ends.
@@ -206,20 +175,12 @@ impl RunView {
         if let Some(finish) = &self.finished {
             return finish.reason.clone();
         }
-        let running: Vec<String> = self
-            .running()
-            .iter()
-            .map(|row| format!("`{}`", row.node.id))
-            .collect();
+        let running: Vec<String> = self.running().iter().map(|row| format!("`{}`", row.node.id)).collect();
         let doing = match running.len() {
             0 => "while no step was running".to_owned(),
             1 => format!("while {} was running", running[0]),
             2..=5 => format!("while {} were running", text::and(&running)),
-            n => format!(
-                "while {} and {} more were running",
-                running[..4].join(", "),
-                n - 4
-            ),
+            n => format!("while {} and {} more were running", running[..4].join(", "), n - 4),
         };
         format!(
             "the run has no end: its journal stops after event {} at {}, {doing}",
@@ -234,10 +195,7 @@ impl RunView {
             return Err(IllegalTransition::of(event, "the run has ended"));
         }
         if event.seq != self.events {
-            return Err(IllegalTransition::of(
-                event,
-                format!("event {} comes next", self.events),
-            ));
+            return Err(IllegalTransition::of(event, format!("event {} comes next", self.events)));
         }
         if event.at < self.last {
             let because = format!(
@@ -254,11 +212,7 @@ impl RunView {
     fn fits_the_groups(&self, event: &Event, place: usize) -> Result<(), IllegalTransition> {
         match &event.kind {
             EventKind::GroupStarted { .. } | EventKind::StepStarted { .. } => {
-                let above = self.rows[place]
-                    .node
-                    .parent
-                    .as_ref()
-                    .and_then(|parent| self.row(parent));
+                let above = self.rows[place].node.parent.as_ref().and_then(|parent| self.row(parent));
                 match above {
                     Some(group) if group.state != RowState::Running => {
                         let because = format!("its group `{}` is {}", group.node.id, group.state);
@@ -268,14 +222,9 @@ impl RunView {
                 }
             }
             EventKind::StepFinished { .. } => {
-                let busy = self.children[place]
-                    .iter()
-                    .map(|&inside| &self.rows[inside]);
+                let busy = self.children[place].iter().map(|&inside| &self.rows[inside]);
                 match busy.into_iter().find(|row| row.state == RowState::Running) {
-                    Some(row) => Err(IllegalTransition::of(
-                        event,
-                        format!("`{}` inside it still runs", row.node.id),
-                    )),
+                    Some(row) => Err(IllegalTransition::of(event, format!("`{}` inside it still runs", row.node.id))),
                     None => Ok(()),
                 }
             }
@@ -309,11 +258,7 @@ impl RunView {
             EventKind::Warned { message } => self.warnings.push((event.at, message.clone())),
             EventKind::RunFinished { verdict, reason } => {
                 self.may_end(event)?;
-                self.finished = Some(Finish {
-                    at: event.at,
-                    verdict: *verdict,
-                    reason: reason.clone(),
-                });
+                self.finished = Some(Finish { at: event.at, verdict: *verdict, reason: reason.clone() });
             }
             // About a step: its row takes it in.
             EventKind::GroupStarted { .. }
@@ -330,17 +275,11 @@ impl RunView {
 
     /// A run ends when everything has settled. Only a second signal leaves steps behind.
     fn may_end(&self, event: &Event) -> Result<(), IllegalTransition> {
-        if self
-            .cancelled
-            .is_some_and(|(_, by)| by == CancelReason::SecondSignal)
-        {
+        if self.cancelled.is_some_and(|(_, by)| by == CancelReason::SecondSignal) {
             return Ok(());
         }
         match self.rows.iter().find(|row| row.outcome().is_none()) {
-            Some(row) => Err(IllegalTransition::of(
-                event,
-                format!("`{}` is still {}", row.node.id, row.state),
-            )),
+            Some(row) => Err(IllegalTransition::of(event, format!("`{}` is still {}", row.node.id, row.state))),
             None => Ok(()),
         }
     }

@@ -6,8 +6,8 @@ use serde_json::Map;
 use super::RunView;
 use crate::clock::Elapsed;
 use crate::event::{
-    CancelReason, Class, ClusterIdentity, Event, EventKind, FORMAT, Failure, NodeKind, Note,
-    Outcome, PlanFile, Progress, RunStart, SkipReason, StepNode, Verdict, When,
+    CancelReason, Class, ClusterIdentity, Event, EventKind, FORMAT, Failure, NodeKind, Note, Outcome, PlanFile,
+    Progress, RunStart, SkipReason, StepNode, Verdict, When,
 };
 use crate::id::{RunId, StepId};
 
@@ -43,12 +43,7 @@ pub(crate) fn node(id: &str, kind: &str) -> StepNode {
 
 /// `restart[01]/kill` is in `restart[01]`, which is in `restart`.
 fn parent(id: &str) -> Option<&str> {
-    if id.ends_with(']') {
-        id.rfind('[')
-    } else {
-        id.rfind('/')
-    }
-    .map(|end| &id[..end])
+    if id.ends_with(']') { id.rfind('[') } else { id.rfind('/') }.map(|end| &id[..end])
 }
 
 fn step(id: &str) -> StepId {
@@ -66,10 +61,7 @@ impl StepNode {
     }
 
     pub(crate) fn about(self, about: &str) -> Self {
-        Self {
-            about: about.into(),
-            ..self
-        }
+        Self { about: about.into(), ..self }
     }
 
     pub(crate) fn covers(mut self, ids: &[&str]) -> Self {
@@ -93,10 +85,7 @@ impl Story {
             title: "All managers restart".into(),
             about: "Every manager is killed at once, then must come back.".into(),
             covers: vec!["C1".into(), "C5".into()],
-            files: vec![PlanFile {
-                path: "plans/restart.toml".into(),
-                text: "[plan]\nname = \"restart\"\n".into(),
-            }],
+            files: vec![PlanFile { path: "plans/restart.toml".into(), text: "[plan]\nname = \"restart\"\n".into() }],
             vars: Map::from_iter([("rounds".into(), 2.into())]),
             secrets: Vec::new(),
             set: vec!["rounds=2".into()],
@@ -117,10 +106,7 @@ impl Story {
 
     /// A story with a start of one's own.
     pub(crate) fn begin(start: RunStart) -> Self {
-        let mut story = Self {
-            events: Vec::new(),
-            now: Elapsed(0),
-        };
+        let mut story = Self { events: Vec::new(), now: Elapsed(0) };
         story.say(EventKind::RunStarted(Box::new(start)));
         story
     }
@@ -145,32 +131,16 @@ impl Story {
 
     pub(crate) fn progress(self, id: &str, say: &str, unmet: &[&str]) -> Self {
         let unmet = unmet.iter().map(ToString::to_string).collect();
-        let progress = Progress {
-            say: say.into(),
-            unmet,
-            done: None,
-            total: None,
-        };
-        self.and(EventKind::StepProgressed {
-            step: step(id),
-            progress,
-        })
+        let progress = Progress { say: say.into(), unmet, done: None, total: None };
+        self.and(EventKind::StepProgressed { step: step(id), progress })
     }
 
     pub(crate) fn note(self, id: &str, note: Note) -> Self {
-        self.and(EventKind::StepNoted {
-            step: step(id),
-            note,
-        })
+        self.and(EventKind::StepNoted { step: step(id), note })
     }
 
     pub(crate) fn again(self, id: &str, attempt: u32, failure: Failure, delay_millis: u64) -> Self {
-        self.and(EventKind::AttemptFailed {
-            step: step(id),
-            attempt,
-            failure,
-            delay: Elapsed(delay_millis * 1000),
-        })
+        self.and(EventKind::AttemptFailed { step: step(id), attempt, failure, delay: Elapsed(delay_millis * 1000) })
     }
 
     pub(crate) fn pass(self, id: &str) -> Self {
@@ -183,30 +153,16 @@ impl Story {
     }
 
     pub(crate) fn end(self, id: &str, outcome: Outcome, failure: Option<Failure>) -> Self {
-        self.and(EventKind::StepFinished {
-            step: step(id),
-            outcome,
-            failure,
-            outputs: Map::new(),
-        })
+        self.and(EventKind::StepFinished { step: step(id), outcome, failure, outputs: Map::new() })
     }
 
     pub(crate) fn skip(self, id: &str, reason: SkipReason) -> Self {
-        self.and(EventKind::StepSkipped {
-            step: step(id),
-            reason,
-        })
+        self.and(EventKind::StepSkipped { step: step(id), reason })
     }
 
     /// Skips a step because one that it needs did not pass.
     pub(crate) fn block(self, id: &str, need: &str, outcome: Outcome) -> Self {
-        self.skip(
-            id,
-            SkipReason::Need {
-                step: step(need),
-                outcome,
-            },
-        )
+        self.skip(id, SkipReason::Need { step: step(need), outcome })
     }
 
     pub(crate) fn cancel(self, by: CancelReason) -> Self {
@@ -214,16 +170,11 @@ impl Story {
     }
 
     pub(crate) fn warn(self, message: &str) -> Self {
-        self.and(EventKind::Warned {
-            message: message.into(),
-        })
+        self.and(EventKind::Warned { message: message.into() })
     }
 
     pub(crate) fn finish(self, verdict: Verdict, reason: &str) -> Self {
-        self.and(EventKind::RunFinished {
-            verdict,
-            reason: reason.into(),
-        })
+        self.and(EventKind::RunFinished { verdict, reason: reason.into() })
     }
 
     /// Any event.
@@ -243,11 +194,7 @@ impl Story {
 
     fn say(&mut self, kind: EventKind) {
         let seq = self.events.len() as u64;
-        self.events.push(Event {
-            seq,
-            at: self.now,
-            kind,
-        });
+        self.events.push(Event { seq, at: self.now, kind });
     }
 }
 
@@ -255,37 +202,25 @@ impl Story {
 pub(crate) fn red() -> Story {
     let unmet = Failure {
         expected: Some("ready(o) on 3 of managers".into()),
-        observed: vec![
-            "pod/manager-a: Pending, 0/1 ready".into(),
-            "pod/manager-c: gone".into(),
-        ],
+        observed: vec!["pod/manager-a: Pending, 0/1 ready".into(), "pod/manager-c: gone".into()],
         causes: vec!["the last change was 41s ago".into()],
         ..Failure::new(Class::Timeout, "2 of 3 managers were not ready within 10m")
     };
     let refused = Failure {
-        causes: vec![
-            "connect to 127.0.0.1:6443".into(),
-            "connection refused".into(),
-        ],
+        causes: vec!["connect to 127.0.0.1:6443".into(), "connection refused".into()],
         ..Failure::new(Class::Unreachable, "logs were not collected")
     };
     let image = Failure::new(Class::Unreachable, "the chart was not fetched");
     Story::new(vec![
-        node("install", "helm-install")
-            .about("The chart is installed.")
-            .covers(&["C1"]),
+        node("install", "helm-install").about("The chart is installed.").covers(&["C1"]),
         node("restart", "repeat").needs(&["install"]),
         node("restart[01]", "group"),
         node("restart[01]/kill", "pod-kill").covers(&["C5"]),
-        node("restart[01]/back", "wait")
-            .needs(&["restart[01]/kill"])
-            .covers(&["C5"]),
+        node("restart[01]/back", "wait").needs(&["restart[01]/kill"]).covers(&["C5"]),
         node("restart[01]/verify", "exec").needs(&["restart[01]/back"]),
         node("upgrade", "helm-upgrade").needs(&["restart"]),
         node("extra", "exec").needs(&["install"]),
-        node("logs", "collect")
-            .needs(&["upgrade"])
-            .when(When::Always),
+        node("logs", "collect").needs(&["upgrade"]).when(When::Always),
     ])
     .start("install")
     .after(1_500)
@@ -293,12 +228,7 @@ pub(crate) fn red() -> Story {
     .after(2_100)
     .note("install", Note::pair("revision", 1))
     .pass("install")
-    .skip(
-        "extra",
-        SkipReason::Flag {
-            flag: "--skip extra".into(),
-        },
-    )
+    .skip("extra", SkipReason::Flag { flag: "--skip extra".into() })
     .group("restart")
     .group("restart[01]")
     .start("restart[01]/kill")
@@ -307,11 +237,7 @@ pub(crate) fn red() -> Story {
     .pass("restart[01]/kill")
     .start("restart[01]/back")
     .after(10)
-    .progress(
-        "restart[01]/back",
-        "1 of 3 ready",
-        &["pod/manager-a: Pending", "pod/manager-c: gone"],
-    )
+    .progress("restart[01]/back", "1 of 3 ready", &["pod/manager-a: Pending", "pod/manager-c: gone"])
     .after(600_000)
     .fail("restart[01]/back", unmet.clone())
     .block("restart[01]/verify", "restart[01]/back", Outcome::Failed)
@@ -321,17 +247,13 @@ pub(crate) fn red() -> Story {
     .start("logs")
     .after(500)
     .fail("logs", refused)
-    .finish(
-        Verdict::Fail,
-        "`restart[01]/back` failed: 2 of 3 managers were not ready within 10m",
-    )
+    .finish(Verdict::Fail, "`restart[01]/back` failed: 2 of 3 managers were not ready within 10m")
 }
 
 /// Text from a cluster that tries what such text can try.
 pub(crate) fn hostile() -> String {
-    let mut text = String::from(
-        "a\x1b[31mred\x1b]0;title\x07 \0nul \r\n::error file=x::boom\n  ##[error]x ]]> </script>",
-    );
+    let mut text =
+        String::from("a\x1b[31mred\x1b]0;title\x07 \0nul \r\n::error file=x::boom\n  ##[error]x ]]> </script>");
     text.push_str(" <b>&amp; \u{202e}rtl\u{202c} \u{feff}\u{85}next \u{9b}31m \u{1f9a2} ");
     text.push_str("\n--- # \n+++\n~~~\nsection_start:0:x\r\x1b[0K\u{ffff}");
     text
@@ -339,10 +261,7 @@ pub(crate) fn hostile() -> String {
 
 /// Legal streams of random plans: groups in groups, retries, skips, cancels, each cut nowhere.
 pub(crate) fn chaos() -> impl Strategy<Value = Story> {
-    (
-        prop::collection::vec((0..4_usize, 0..6_usize), 1..12),
-        prop::collection::vec((any::<u16>(), 0..40_000_u64), 80),
-    )
+    (prop::collection::vec((0..4_usize, 0..6_usize), 1..12), prop::collection::vec((any::<u16>(), 0..40_000_u64), 80))
         .prop_map(|(shape, choices)| play(plan(&shape), &choices))
 }
 
@@ -350,20 +269,13 @@ pub(crate) fn chaos() -> impl Strategy<Value = Story> {
 fn plan(shape: &[(usize, usize)]) -> Vec<StepNode> {
     let mut nodes: Vec<StepNode> = Vec::new();
     for (n, (kind, place)) in shape.iter().enumerate() {
-        let groups: Vec<&StepNode> = nodes
-            .iter()
-            .filter(|node| !matches!(node.kind, NodeKind::Verb(_)))
-            .collect();
+        let groups: Vec<&StepNode> = nodes.iter().filter(|node| !matches!(node.kind, NodeKind::Verb(_))).collect();
         let id = match groups.get(*place) {
             Some(group) => format!("{}/s{n}", group.id),
             None => format!("s{n}"),
         };
         let kind = ["wait", "exec", "group", "repeat"][*kind];
-        let when = if n % 7 == 6 {
-            When::Always
-        } else {
-            When::Passed
-        };
+        let when = if n % 7 == 6 { When::Always } else { When::Passed };
         nodes.push(node(&id, kind).when(when).covers(&["C1"]));
     }
     nodes
@@ -375,11 +287,7 @@ fn play(nodes: Vec<StepNode>, choices: &[(u16, u64)]) -> Story {
     for (choice, micros) in choices {
         let view = story.view();
         story.now.0 += micros;
-        let open: Vec<_> = view
-            .rows
-            .iter()
-            .filter(|row| row.outcome().is_none())
-            .collect();
+        let open: Vec<_> = view.rows.iter().filter(|row| row.outcome().is_none()).collect();
         let Some(row) = open.get(usize::from(*choice) % open.len().max(1)) else {
             break;
         };
@@ -388,43 +296,20 @@ fn play(nodes: Vec<StepNode>, choices: &[(u16, u64)]) -> Story {
         let kinds = [
             EventKind::GroupStarted { step: step.clone() },
             EventKind::StepStarted { step: step.clone() },
-            EventKind::StepSkipped {
-                step: step.clone(),
-                reason: SkipReason::NoCells,
-            },
-            EventKind::StepProgressed {
-                step: step.clone(),
-                progress: Progress::default(),
-            },
-            EventKind::StepNoted {
-                step: step.clone(),
-                note: Note::text("seen"),
-            },
+            EventKind::StepSkipped { step: step.clone(), reason: SkipReason::NoCells },
+            EventKind::StepProgressed { step: step.clone(), progress: Progress::default() },
+            EventKind::StepNoted { step: step.clone(), note: Note::text("seen") },
             EventKind::StepUp { step: step.clone() },
-            EventKind::AttemptFailed {
-                step: step.clone(),
-                attempt: 1,
-                failure: failure.clone(),
-                delay: Elapsed(9),
-            },
-            EventKind::CancelRequested {
-                by: CancelReason::Interrupt,
-            },
-            EventKind::Warned {
-                message: "look".into(),
-            },
+            EventKind::AttemptFailed { step: step.clone(), attempt: 1, failure: failure.clone(), delay: Elapsed(9) },
+            EventKind::CancelRequested { by: CancelReason::Interrupt },
+            EventKind::Warned { message: "look".into() },
             EventKind::StepFinished {
                 step: step.clone(),
                 outcome: Outcome::Passed,
                 failure: None,
                 outputs: Map::new(),
             },
-            EventKind::StepFinished {
-                step,
-                outcome: Outcome::Failed,
-                failure: Some(failure),
-                outputs: Map::new(),
-            },
+            EventKind::StepFinished { step, outcome: Outcome::Failed, failure: Some(failure), outputs: Map::new() },
         ];
         story = story.take_legal(&view, &kinds, usize::from(*choice) / 16);
     }
@@ -436,34 +321,16 @@ fn settle(mut story: Story) -> Story {
     let view = story.view();
     for row in view.rows.iter().rev().filter(|row| row.outcome().is_none()) {
         let id = row.node.id.as_str();
-        story = if row.started.is_some() {
-            story.pass(id)
-        } else {
-            story.skip(id, SkipReason::NothingFailed)
-        };
+        story = if row.started.is_some() { story.pass(id) } else { story.skip(id, SkipReason::NothingFailed) };
     }
     story.finish(Verdict::Pass, "all passed")
 }
 
 impl Story {
     /// Appends the first legal one, beginning the search at a chosen place.
-    fn take_legal<const N: usize>(
-        mut self,
-        view: &RunView,
-        kinds: &[EventKind; N],
-        from: usize,
-    ) -> Self {
-        let event = |kind: &EventKind| Event {
-            seq: view.events,
-            at: self.now,
-            kind: kind.clone(),
-        };
-        let legal = kinds
-            .iter()
-            .cycle()
-            .skip(from % N)
-            .take(N)
-            .find(|kind| view.clone().apply(&event(kind)).is_ok());
+    fn take_legal<const N: usize>(mut self, view: &RunView, kinds: &[EventKind; N], from: usize) -> Self {
+        let event = |kind: &EventKind| Event { seq: view.events, at: self.now, kind: kind.clone() };
+        let legal = kinds.iter().cycle().skip(from % N).take(N).find(|kind| view.clone().apply(&event(kind)).is_ok());
         if let Some(kind) = legal {
             let kind = kind.clone();
             self.say(kind);

@@ -44,11 +44,7 @@ impl Totals {
                 RowState::Settled(Outcome::Skipped) => &mut totals.skipped,
             };
             *count += 1;
-            totals.blocked += usize::from(
-                row.skip
-                    .as_ref()
-                    .is_some_and(|reason| !SkipReason::by_choice(reason)),
-            );
+            totals.blocked += usize::from(row.skip.as_ref().is_some_and(|reason| !SkipReason::by_choice(reason)));
         }
         totals
     }
@@ -75,20 +71,12 @@ impl Totals {
         ];
         let rest = [(self.running, "unfinished"), (self.not_run, "not run")];
         let say = |counts: &[(usize, &str)]| -> Vec<String> {
-            counts
-                .iter()
-                .filter(|(n, _)| *n > 0)
-                .map(|(n, word)| format!("{n} {word}"))
-                .collect()
+            counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect()
         };
         let mut parts = say(&counts);
         parts.extend(Some(skipped).filter(|skipped| !skipped.is_empty()));
         parts.extend(say(&rest));
-        if parts.is_empty() {
-            "no steps".into()
-        } else {
-            parts.join(", ")
-        }
+        if parts.is_empty() { "no steps".into() } else { parts.join(", ") }
     }
 }
 

@@ -38,11 +38,7 @@ impl Bars {
     }
 
     fn over(target: ProgressDrawTarget, height: Box<dyn Fn() -> usize + Send>) -> Self {
-        Self {
-            area: MultiProgress::with_draw_target(target),
-            rows: Vec::new(),
-            height,
-        }
+        Self { area: MultiProgress::with_draw_target(target), rows: Vec::new(), height }
     }
 
     /// Whether nothing would be seen: then the caller must say all in lines.
@@ -88,9 +84,7 @@ impl Bars {
 
 impl fmt::Debug for Bars {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bars")
-            .field("rows", &self.rows.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Bars").field("rows", &self.rows.len()).finish_non_exhaustive()
     }
 }
 

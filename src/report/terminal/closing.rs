@@ -69,15 +69,8 @@ fn extra(closing: &Closing) -> impl Iterator<Item = Line> {
 /// `FAIL  The plan restart failed: …`
 fn headline(view: &RunView) -> Line {
     let (word, ink) = verdict_word(view.verdict());
-    let sentence = format!(
-        "The plan {} {}: {}.",
-        view.start.plan,
-        ended(view.verdict()),
-        view.reason()
-    );
-    Line::new()
-        .add(ink, word)
-        .add(Ink::Bold, &format!("  {sentence}"))
+    let sentence = format!("The plan {} {}: {}.", view.start.plan, ended(view.verdict()), view.reason());
+    Line::new().add(ink, word).add(Ink::Bold, &format!("  {sentence}"))
 }
 
 /// What became of a plan, after its name.
@@ -98,15 +91,9 @@ fn failures(view: &RunView) -> Vec<Line> {
         lines.extend(failure(culprit.row, &culprit.blocked));
     }
     if culprits.len() > TOLD {
-        let ids: Vec<&str> = culprits[TOLD..]
-            .iter()
-            .map(|culprit| culprit.row.node.id.as_str())
-            .collect();
+        let ids: Vec<&str> = culprits[TOLD..].iter().map(|culprit| culprit.row.node.id.as_str()).collect();
         lines.push(Line::new());
-        lines.push(fact(
-            "also",
-            &format!("{} more: {}", ids.len(), some_of(&ids, ", ")),
-        ));
+        lines.push(fact("also", &format!("{} more: {}", ids.len(), some_of(&ids, ", "))));
     }
     for row in view.cleanup_failures().into_iter().take(TOLD) {
         lines.extend(failure(row, &[]));
@@ -118,59 +105,31 @@ fn failures(view: &RunView) -> Vec<Line> {
 fn failure(row: &Row, blocked: &[&Row]) -> Vec<Line> {
     let (word, ink) = outcome_word(row.outcome().unwrap_or(Outcome::Errored));
     let cleanup = if row.cleanup { "clean-up, " } else { "" };
-    let tries = if row.attempts.len() > 1 {
-        format!(", {} attempts", row.attempts.len())
-    } else {
-        String::new()
-    };
+    let tries = if row.attempts.len() > 1 { format!(", {} attempts", row.attempts.len()) } else { String::new() };
     let took = row.took().map(said).unwrap_or_default();
     let head = Line::new()
         .add(ink, word)
         .add(Ink::Bold, &format!("  {}", row.node.id))
-        .say(&format!(
-            "  ({cleanup}{}{tries}, after {took})",
-            row.label()
-        ));
+        .say(&format!("  ({cleanup}{}{tries}, after {took})", row.label()));
     let mut lines = vec![Line::new(), head];
-    if let Some(Failure {
-        class,
-        message,
-        causes,
-        expected,
-        observed,
-    }) = &row.failure
-    {
+    if let Some(Failure { class, message, causes, expected, observed }) = &row.failure {
         lines.extend(part("", message));
         lines.push(fact("at", &row.place()));
         lines.push(fact("class", class.word()));
         lines.extend(causes.iter().flat_map(|cause| part("cause", cause)));
-        lines.extend(
-            expected
-                .iter()
-                .flat_map(|expected| part("expected", expected)),
-        );
+        lines.extend(expected.iter().flat_map(|expected| part("expected", expected)));
         lines.extend(list("observed", observed));
     } else {
         lines.push(fact("at", &row.place()));
     }
     for attempt in row.attempts.iter().rev().skip(1).rev() {
         if let Some(failure) = &attempt.failure {
-            lines.push(fact(
-                "earlier",
-                &format!("attempt {}: {failure}", attempt.number),
-            ));
+            lines.push(fact("earlier", &format!("attempt {}: {failure}", attempt.number)));
         }
     }
     if !blocked.is_empty() {
         let ids: Vec<&str> = blocked.iter().map(|row| row.node.id.as_str()).collect();
-        lines.push(fact(
-            "blocked",
-            &format!(
-                "{}: {}",
-                text::count(ids.len(), "step"),
-                some_of(&ids, ", ")
-            ),
-        ));
+        lines.push(fact("blocked", &format!("{}: {}", text::count(ids.len(), "step"), some_of(&ids, ", "))));
     }
     lines
 }
@@ -182,10 +141,7 @@ fn facts(view: &RunView, closing: &Closing) -> Vec<Line> {
     if cleanup.steps > 0 {
         lines.push(fact("clean-up", &cleanup.sentence()));
     }
-    for (state, label) in [
-        (RowState::Settled(Outcome::Cancelled), "cut short"),
-        (RowState::Running, "unfinished"),
-    ] {
+    for (state, label) in [(RowState::Settled(Outcome::Cancelled), "cut short"), (RowState::Running, "unfinished")] {
         let ids: Vec<&str> = view
             .rows
             .iter()
@@ -201,22 +157,11 @@ fn facts(view: &RunView, closing: &Closing) -> Vec<Line> {
     }
     let again: usize = view.rows.iter().map(retried).sum();
     if again > 0 {
-        lines.push(fact(
-            "requests",
-            &format!("{again} refused for a passing reason and sent again"),
-        ));
+        lines.push(fact("requests", &format!("{again} refused for a passing reason and sent again")));
     }
-    lines.extend(
-        view.warnings
-            .iter()
-            .take(TOLD)
-            .map(|(_, warning)| fact("warning", warning)),
-    );
+    lines.extend(view.warnings.iter().take(TOLD).map(|(_, warning)| fact("warning", warning)));
     if view.warnings.len() > TOLD {
-        lines.push(fact(
-            "warning",
-            &format!("and {} more, all in the report", view.warnings.len() - TOLD),
-        ));
+        lines.push(fact("warning", &format!("and {} more, all in the report", view.warnings.len() - TOLD)));
     }
     lines.push(fact("took", &took(view, closing)));
     if !closing.critical.is_empty() {
@@ -225,33 +170,21 @@ fn facts(view: &RunView, closing: &Closing) -> Vec<Line> {
     if let Some(cluster) = &view.start.cluster {
         lines.push(fact("on", &cluster_line(cluster)));
     }
-    lines.push(fact(
-        "run",
-        &format!("{}, seed {}", view.start.run, view.start.seed),
-    ));
+    lines.push(fact("run", &format!("{}, seed {}", view.start.run, view.start.seed)));
     lines
 }
 
 fn took(view: &RunView, closing: &Closing) -> String {
     match closing.real {
         None => said(view.took()),
-        Some(real) => format!(
-            "{} simulated, {} real",
-            said(view.took()),
-            text::duration(real)
-        ),
+        Some(real) => format!("{} simulated, {} real", said(view.took()), text::duration(real)),
     }
 }
 
 /// `8m12s: install 2m00s → restart[01]/back 6m12s`
 fn critical(path: &[(StepId, Elapsed)]) -> String {
-    let total = path.iter().fold(Elapsed(0), |sum, (_, took)| {
-        Elapsed(sum.0.saturating_add(took.0))
-    });
-    let steps: Vec<String> = path
-        .iter()
-        .map(|(step, took)| format!("{step} {}", said(*took)))
-        .collect();
+    let total = path.iter().fold(Elapsed(0), |sum, (_, took)| Elapsed(sum.0.saturating_add(took.0)));
+    let steps: Vec<String> = path.iter().map(|(step, took)| format!("{step} {}", said(*took))).collect();
     format!("{}: {}", said(total), steps.join(" → "))
 }
 
@@ -262,12 +195,7 @@ fn last(view: &RunView, closing: &Closing) -> Line {
         Some(html) => format!("report: {html}"),
         None => "no report was written".into(),
     };
-    let counts = format!(
-        "  {}: {} in {}; {report}",
-        view.start.plan,
-        view.totals().sentence(),
-        took(view, closing)
-    );
+    let counts = format!("  {}: {} in {}; {report}", view.start.plan, view.totals().sentence(), took(view, closing));
     Line::new().add(ink, word).say(&counts)
 }
 
@@ -276,19 +204,13 @@ const NAMES: usize = 10;
 
 /// `  observed  text`
 fn fact(name: &str, text: &str) -> Line {
-    Line::new()
-        .add(Ink::Dim, &format!("  {name:<NAMES$}"))
-        .say(" ")
-        .say(text)
+    Line::new().add(Ink::Dim, &format!("  {name:<NAMES$}")).say(" ").say(text)
 }
 
 /// A text of one or more lines under one name.
 fn part(name: &str, text: &str) -> Vec<Line> {
     if name.is_empty() {
-        return clean::lines(text, OBSERVED, LONGEST)
-            .iter()
-            .map(|line| Line::of("  ").say(line))
-            .collect();
+        return clean::lines(text, OBSERVED, LONGEST).iter().map(|line| Line::of("  ").say(line)).collect();
     }
     under(name, &clean::lines(text, OBSERVED, LONGEST))
 }
@@ -296,11 +218,8 @@ fn part(name: &str, text: &str) -> Vec<Line> {
 /// Things under one name, one or more lines each.
 fn list(name: &str, items: &[String]) -> Vec<Line> {
     let more = items.len().saturating_sub(OBSERVED);
-    let mut lines: Vec<String> = items
-        .iter()
-        .take(OBSERVED)
-        .flat_map(|item| clean::lines(item, OBSERVED, LONGEST))
-        .collect();
+    let mut lines: Vec<String> =
+        items.iter().take(OBSERVED).flat_map(|item| clean::lines(item, OBSERVED, LONGEST)).collect();
     lines.truncate(OBSERVED);
     if more > 0 {
         lines.push(format!("… (and {more} more, all in the report)"));
@@ -310,9 +229,5 @@ fn list(name: &str, items: &[String]) -> Vec<Line> {
 
 fn under(name: &str, lines: &[String]) -> Vec<Line> {
     let names = std::iter::once(name).chain(std::iter::repeat(""));
-    lines
-        .iter()
-        .zip(names)
-        .map(|(line, name)| fact(name, line))
-        .collect()
+    lines.iter().zip(names).map(|(line, name)| fact(name, line)).collect()
 }

@@ -16,15 +16,9 @@ const SECOND: u64 = 1_000_000;
 
 /// A run in which every text is this one.
 fn run_of(text: &str) -> Story {
-    let EventKind::RunStarted(start) = red().events()[0].kind.clone() else {
-        panic!("no start")
-    };
+    let EventKind::RunStarted(start) = red().events()[0].kind.clone() else { panic!("no start") };
     let own = |id: &str, kind: &str| node(id, kind).about(text);
-    let mut steps = vec![
-        own("a", "exec"),
-        own("b", "wait"),
-        own("c", "collect").when(When::Always),
-    ];
+    let mut steps = vec![own("a", "exec"), own("b", "wait"), own("c", "collect").when(When::Always)];
     for step in &mut steps {
         step.file = text.into();
     }
@@ -52,53 +46,17 @@ fn run_of(text: &str) -> Story {
         .start("a")
         .note("a", Note::text(text))
         .note("a", Note::pair(text, text))
-        .note(
-            "a",
-            Note::Table {
-                title: text.into(),
-                head: texts.clone(),
-                rows: vec![texts.clone()],
-            },
-        )
-        .note(
-            "a",
-            Note::Block {
-                title: text.into(),
-                text: text.into(),
-            },
-        )
-        .note(
-            "a",
-            Note::Diff {
-                title: text.into(),
-                text: text.into(),
-            },
-        )
-        .note(
-            "a",
-            Note::File {
-                path: text.into(),
-                about: text.into(),
-            },
-        )
-        .note(
-            "a",
-            Note::Retried {
-                request: text.into(),
-                reason: text.into(),
-            },
-        )
+        .note("a", Note::Table { title: text.into(), head: texts.clone(), rows: vec![texts.clone()] })
+        .note("a", Note::Block { title: text.into(), text: text.into() })
+        .note("a", Note::Diff { title: text.into(), text: text.into() })
+        .note("a", Note::File { path: text.into(), about: text.into() })
+        .note("a", Note::Retried { request: text.into(), reason: text.into() })
         .progress("a", text, &[text, text])
         .after(40_000)
         .again("a", 1, failure.clone(), 10)
         .after(20)
         .fail("a", failure.clone())
-        .skip(
-            "b",
-            SkipReason::If {
-                expression: text.into(),
-            },
-        )
+        .skip("b", SkipReason::If { expression: text.into() })
         .start("c")
         .fail("c", failure)
         .finish(Verdict::Fail, text)
@@ -118,11 +76,7 @@ fn all_that_is_said(text: &str) -> Vec<String> {
     for mode in [Mode::Plain, Mode::Quiet, Mode::Json] {
         for detail in [Detail::States, Detail::Notes, Detail::Requests] {
             let paper = Paper::default();
-            let mut terminal = Terminal::with_bars(
-                look(mode, detail),
-                Output::new(paper.clone(), io::sink()),
-                None,
-            );
+            let mut terminal = Terminal::with_bars(look(mode, detail), Output::new(paper.clone(), io::sink()), None);
             play(&mut terminal, story.events(), SECOND);
             terminal.aside(text);
             terminal.close(&closing);
@@ -146,23 +100,16 @@ fn is_harmless(said: &str) -> Result<(), String> {
         if line.trim_start().starts_with("::") {
             return fail("a workflow command");
         }
-        let commands = line.match_indices("##").any(|(at, _)| {
-            line[at + 2..]
-                .trim_start_matches(|c: char| c.is_ascii_alphabetic())
-                .starts_with('[')
-        });
+        let commands = line
+            .match_indices("##")
+            .any(|(at, _)| line[at + 2..].trim_start_matches(|c: char| c.is_ascii_alphabetic()).starts_with('['));
         if commands {
             return fail("a logging command");
         }
-        if line.contains([
-            '\u{202a}', '\u{202e}', '\u{2066}', '\u{2028}', '\u{200f}', '\u{feff}', '\u{ffff}',
-        ]) {
+        if line.contains(['\u{202a}', '\u{202e}', '\u{2066}', '\u{2028}', '\u{200f}', '\u{feff}', '\u{ffff}']) {
             return fail("a character that hides");
         }
-        if ["---", "+++", "~~~"]
-            .iter()
-            .any(|mark| line.starts_with(mark))
-        {
+        if ["---", "+++", "~~~"].iter().any(|mark| line.starts_with(mark)) {
             return fail("a section of Buildkite");
         }
         if line.chars().count() > 8000 {
@@ -174,14 +121,9 @@ fn is_harmless(said: &str) -> Result<(), String> {
 
 #[test]
 fn hostile_text_is_harmless_everywhere() {
-    for text in [
-        hostile(),
-        "::error::x".into(),
-        "##[error]x\n::y".into(),
-        "--- x".into(),
-        "x".repeat(20_000),
-        String::new(),
-    ] {
+    for text in
+        [hostile(), "::error::x".into(), "##[error]x\n::y".into(), "--- x".into(), "x".repeat(20_000), String::new()]
+    {
         for said in all_that_is_said(&text) {
             is_harmless(&said).unwrap();
         }

@@ -24,10 +24,7 @@ impl Heartbeat {
     /// A line about this event was printed.
     pub(super) fn heard(&mut self, kind: &EventKind, at: Elapsed) {
         let Some(step) = kind.step() else { return };
-        if matches!(
-            kind,
-            EventKind::StepFinished { .. } | EventKind::StepSkipped { .. }
-        ) {
+        if matches!(kind, EventKind::StepFinished { .. } | EventKind::StepSkipped { .. }) {
             self.said.remove(step);
         } else {
             self.said.insert(step.clone(), at);
@@ -41,18 +38,10 @@ impl Heartbeat {
         let alone = running.iter().all(|row| row.up.is_some());
         let mut lines = Vec::new();
         for row in running.into_iter().filter(|row| alone || row.up.is_none()) {
-            let last = self
-                .said
-                .get(&row.node.id)
-                .copied()
-                .or(row.started)
-                .unwrap_or(now);
+            let last = self.said.get(&row.node.id).copied().or(row.started).unwrap_or(now);
             if now.since(last).duration() >= EVERY {
                 self.said.insert(row.node.id.clone(), now);
-                lines.push(
-                    Line::state(now, row.node.id.as_str(), width, "WAIT", Ink::Plain)
-                        .say(&still(row, now)),
-                );
+                lines.push(Line::state(now, row.node.id.as_str(), width, "WAIT", Ink::Plain).say(&still(row, now)));
             }
         }
         lines
@@ -61,10 +50,7 @@ impl Heartbeat {
 
 /// What a running step waits for, and whether it moves: that tells stuck from slow.
 pub(super) fn still(row: &Row, now: Elapsed) -> String {
-    let mut parts = vec![format!(
-        "still running after {}",
-        said(now.since(row.started.unwrap_or(now)))
-    )];
+    let mut parts = vec![format!("still running after {}", said(now.since(row.started.unwrap_or(now))))];
     if let Some((number, due)) = row.retry.filter(|(_, due)| *due > now) {
         parts.push(format!("attempt {number} in {}", said(due.since(now))));
     }

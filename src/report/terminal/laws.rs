@@ -8,27 +8,26 @@ use super::bars::Bars;
 use super::paper::{Paper, Screen};
 use super::{Closing, Detail, Look, Mode, Output, Terminal};
 use crate::clock::Elapsed;
-use crate::event::{
-    CancelReason, Class, Event, EventKind, Failure, Note, Outcome, Progress, SkipReason, Verdict,
-};
+use crate::event::{CancelReason, Class, Event, EventKind, Failure, Note, Outcome, Progress, SkipReason, Verdict};
 use crate::id::StepId;
 use crate::view::{RunView, Story, chaos, node, red};
 
 pub(super) fn look(mode: Mode, detail: Detail) -> Look {
-    Look {
-        mode,
-        color: false,
-        detail,
-    }
+    Look { mode, color: false, detail }
 }
 
 fn closing() -> Closing {
     Closing {
         files: vec![("journal".into(), "reports/restart/r/events.jsonl".into())],
         html: Some("reports/restart/r/report.html".into()),
-        critical: vec![(StepId::root("install"), Elapsed(3_600_000)), (StepId::root("restart[01]/back"), Elapsed(600_010_000))],
+        critical: vec![
+            (StepId::root("install"), Elapsed(3_600_000)),
+            (StepId::root("restart[01]/back"), Elapsed(600_010_000)),
+        ],
         real: None,
-        extra: vec!["Left on the cluster: 2 objects; `lariat cleanup restart-20260101T000000Z-7f3a` deletes them.".into()],
+        extra: vec![
+            "Left on the cluster: 2 objects; `lariat cleanup restart-20260101T000000Z-7f3a` deletes them.".into(),
+        ],
     }
 }
 
@@ -122,58 +121,36 @@ fn a_failed_run_in_plain_lines() {
 
 /// A run that leaves one note of each shape and is interrupted.
 fn talkative() -> Story {
-    Story::new(vec![
-        node("a", "exec"),
-        node("b", "steady-io").needs(&["a"]),
-    ])
-    .start("a")
-    .note("a", Note::text("one sentence"))
-    .note("a", Note::pair("skew", "1.2ms"))
-    .note(
-        "a",
-        Note::Table {
-            title: "killed".into(),
-            head: vec!["pod".into(), "uid".into()],
-            rows: vec![vec!["manager-a".into(), "1-2".into()]],
-        },
-    )
-    .note(
-        "a",
-        Note::Block {
-            title: "output".into(),
-            text: (1..=12)
-                .map(|n| format!("line {n}"))
-                .collect::<Vec<_>>()
-                .join("\n"),
-        },
-    )
-    .note(
-        "a",
-        Note::File {
-            path: "a/log.txt".into(),
-            about: "its log".into(),
-        },
-    )
-    .note(
-        "a",
-        Note::Retried {
-            request: "DELETE pods/a".into(),
-            reason: "429 Too Many Requests".into(),
-        },
-    )
-    .progress(
-        "a",
-        "2 of 3 ready",
-        &["pod/a: Pending", "b", "c", "d", "e", "f", "g"],
-    )
-    .after(2500)
-    .pass("a")
-    .start("b")
-    .up("b")
-    .warn("the clock of node-2 is 3s off")
-    .cancel(CancelReason::Interrupt)
-    .end("b", Outcome::Cancelled, None)
-    .finish(Verdict::Cancelled, "interrupted (SIGINT)")
+    Story::new(vec![node("a", "exec"), node("b", "steady-io").needs(&["a"])])
+        .start("a")
+        .note("a", Note::text("one sentence"))
+        .note("a", Note::pair("skew", "1.2ms"))
+        .note(
+            "a",
+            Note::Table {
+                title: "killed".into(),
+                head: vec!["pod".into(), "uid".into()],
+                rows: vec![vec!["manager-a".into(), "1-2".into()]],
+            },
+        )
+        .note(
+            "a",
+            Note::Block {
+                title: "output".into(),
+                text: (1..=12).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n"),
+            },
+        )
+        .note("a", Note::File { path: "a/log.txt".into(), about: "its log".into() })
+        .note("a", Note::Retried { request: "DELETE pods/a".into(), reason: "429 Too Many Requests".into() })
+        .progress("a", "2 of 3 ready", &["pod/a: Pending", "b", "c", "d", "e", "f", "g"])
+        .after(2500)
+        .pass("a")
+        .start("b")
+        .up("b")
+        .warn("the clock of node-2 is 3s off")
+        .cancel(CancelReason::Interrupt)
+        .end("b", Outcome::Cancelled, None)
+        .finish(Verdict::Cancelled, "interrupted (SIGINT)")
 }
 
 #[test]
@@ -228,10 +205,7 @@ fn a_talkative_run_in_more_detail() {
     CANCEL  restart: 1 passed, 1 cancelled in 2.5s; report: reports/restart/r/report.html
     ");
     let all = people(&story, look(Mode::Plain, Detail::Requests));
-    assert!(
-        all.contains("AGAIN  DELETE pods/a: 429 Too Many Requests") && all.contains("│ line 12"),
-        "{all}"
-    );
+    assert!(all.contains("AGAIN  DELETE pods/a: 429 Too Many Requests") && all.contains("│ line 12"), "{all}");
 }
 
 #[test]
@@ -257,11 +231,8 @@ fn a_quiet_run_says_failures_and_the_last_line() {
       Left on the cluster: 2 objects; `lariat cleanup restart-20260101T000000Z-7f3a` deletes them.
     FAIL  restart: 2 passed, 1 failed, 3 skipped (2 blocked) in 10m04s; report: reports/restart/r/report.html
     ");
-    let green = Story::new(vec![node("a", "exec")])
-        .start("a")
-        .after(1200)
-        .pass("a")
-        .finish(Verdict::Pass, "all passed");
+    let green =
+        Story::new(vec![node("a", "exec")]).start("a").after(1200).pass("a").finish(Verdict::Pass, "all passed");
     let (said, _) = shown(green.events(), look(Mode::Quiet, Detail::Requests), SECOND);
     assert_eq!(
         said.replace(&closing().extra[0], "EXTRA"),
@@ -271,52 +242,28 @@ fn a_quiet_run_says_failures_and_the_last_line() {
 
 #[test]
 fn a_simulated_run_has_no_heartbeats_and_two_durations() {
-    let EventKind::RunStarted(mut start) = red().events()[0].kind.clone() else {
-        panic!("no start")
-    };
+    let EventKind::RunStarted(mut start) = red().events()[0].kind.clone() else { panic!("no start") };
     let cluster = start.cluster.as_mut().unwrap();
     (cluster.embedded, cluster.context) = (true, "embedded".into());
     let mut events = red().events().to_vec();
     events[0].kind = EventKind::RunStarted(start);
     let paper = Paper::default();
-    let mut terminal = Terminal::with_bars(
-        look(Mode::Plain, Detail::States),
-        Output::new(paper.clone(), io::sink()),
-        None,
-    );
+    let mut terminal =
+        Terminal::with_bars(look(Mode::Plain, Detail::States), Output::new(paper.clone(), io::sink()), None);
     play(&mut terminal, &events, SECOND);
-    terminal.close(&Closing {
-        real: Some(std::time::Duration::from_millis(820)),
-        ..closing()
-    });
+    terminal.close(&Closing { real: Some(std::time::Duration::from_millis(820)), ..closing() });
     let text = paper.text();
     assert!(!text.contains("still running"), "{text}");
-    assert!(
-        text.contains("took       10m04s simulated, 0.8s real"),
-        "{text}"
-    );
-    assert!(
-        text.contains("the embedded cluster (v1.34.4), in simulated time"),
-        "{text}"
-    );
+    assert!(text.contains("took       10m04s simulated, 0.8s real"), "{text}");
+    assert!(text.contains("the embedded cluster (v1.34.4), in simulated time"), "{text}");
 }
 
 #[test]
 fn a_cut_recording_says_what_is_known() {
     let view = RunView::of(&red().events()[..12]).unwrap();
     let paper = Paper::default();
-    let closing = Closing {
-        html: None,
-        critical: vec![],
-        extra: vec![],
-        ..closing()
-    };
-    Terminal::recap(
-        look(Mode::Plain, Detail::States),
-        Output::new(paper.clone(), io::sink()),
-        view,
-        &closing,
-    );
+    let closing = Closing { html: None, critical: vec![], extra: vec![], ..closing() };
+    Terminal::recap(look(Mode::Plain, Detail::States), Output::new(paper.clone(), io::sink()), view, &closing);
     insta::assert_snapshot!(paper.text(), @r"
 
     ERROR  The plan restart could not be carried out: the run has no end: its journal stops after event 11 at 3.8s, while `restart[01]/back` was running.
@@ -336,48 +283,24 @@ fn a_cut_recording_says_what_is_known() {
 #[test]
 fn a_running_step_is_heard_of_every_thirty_seconds() {
     let events = red();
-    let (said, _) = shown(
-        events.events(),
-        look(Mode::Plain, Detail::States),
-        SECOND / 4,
-    );
-    let beats: Vec<&str> = said
-        .lines()
-        .filter(|line| line.contains("still running"))
-        .collect();
+    let (said, _) = shown(events.events(), look(Mode::Plain, Detail::States), SECOND / 4);
+    let beats: Vec<&str> = said.lines().filter(|line| line.contains("still running")).collect();
     assert_eq!(beats.len(), 19, "{beats:#?}");
     insta::assert_snapshot!(beats[1], @"[   64.0s] restart[01]/back    WAIT   still running after 1m00s · 1 of 3 ready · missing: pod/manager-a: Pending; pod/manager-c: gone · unchanged for 1m00s");
 }
 
 #[test]
 fn what_runs_beside_others_is_silent_unless_it_is_alone() {
-    let plan = || {
-        Story::new(vec![node("io", "steady-io"), node("wait", "wait")])
-            .start("io")
-            .after(10)
-            .up("io")
-    };
+    let plan = || Story::new(vec![node("io", "steady-io"), node("wait", "wait")]).start("io").after(10).up("io");
     let beats = |story: &Story| {
         let (said, _) = shown(story.events(), look(Mode::Plain, Detail::States), SECOND);
-        let who = |line: &str| {
-            line.split_whitespace()
-                .nth(2)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        said.lines()
-            .filter(|line| line.contains("still running"))
-            .map(who)
-            .collect::<Vec<_>>()
+        let who = |line: &str| line.split_whitespace().nth(2).unwrap_or_default().to_owned();
+        said.lines().filter(|line| line.contains("still running")).map(who).collect::<Vec<_>>()
     };
     let end = |story: Story| story.after(65_000).pass("io");
-    let alone = end(plan())
-        .skip("wait", SkipReason::NoCells)
-        .finish(Verdict::Pass, "");
+    let alone = end(plan()).skip("wait", SkipReason::NoCells).finish(Verdict::Pass, "");
     assert_eq!(beats(&alone), ["io", "io"]);
-    let both = end(plan().start("wait"))
-        .pass("wait")
-        .finish(Verdict::Pass, "");
+    let both = end(plan().start("wait")).pass("wait").finish(Verdict::Pass, "");
     assert_eq!(beats(&both), ["wait", "wait"]);
 }
 
@@ -385,17 +308,11 @@ fn what_runs_beside_others_is_silent_unless_it_is_alone() {
 fn events_go_to_standard_output_and_nothing_else_does() {
     let story = red();
     let (said, data) = shown(story.events(), look(Mode::Json, Detail::Requests), SECOND);
-    let events: Vec<Event> = data
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let events: Vec<Event> = data.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(events, story.events());
     assert_eq!(said, people(&story, look(Mode::Quiet, Detail::States)));
     for mode in [Mode::Plain, Mode::Quiet, Mode::Bars] {
-        assert_eq!(
-            shown(story.events(), look(mode, Detail::Requests), SECOND).1,
-            ""
-        );
+        assert_eq!(shown(story.events(), look(mode, Detail::Requests), SECOND).1, "");
     }
 }
 
@@ -411,11 +328,7 @@ fn a_closed_pipe_ends_nothing() {
         }
     }
     for mode in [Mode::Plain, Mode::Json, Mode::Quiet] {
-        let mut terminal = Terminal::with_bars(
-            look(mode, Detail::Requests),
-            Output::new(Closed, Closed),
-            None,
-        );
+        let mut terminal = Terminal::with_bars(look(mode, Detail::Requests), Output::new(Closed, Closed), None);
         play(&mut terminal, red().events(), SECOND);
         terminal.close(&closing());
         assert!(terminal.view().unwrap().is_complete());
@@ -428,25 +341,18 @@ fn a_hole_in_the_story_is_said_and_survived() {
     events.remove(3);
     let (said, _) = shown(&events, look(Mode::Plain, Detail::States), SECOND);
     assert!(
-        said.contains(
-            "WARN  the story has a hole: event 4 about `install` can't be: event 3 comes next"
-        ),
+        said.contains("WARN  the story has a hole: event 4 about `install` can't be: event 3 comes next"),
         "{said}"
     );
 }
 
 /// Sixty steps at once, and lines printed while they run.
 fn crowd() -> Story {
-    let nodes = (0..60)
-        .map(|n| node(&format!("step-{n:02}"), "wait"))
-        .collect();
+    let nodes = (0..60).map(|n| node(&format!("step-{n:02}"), "wait")).collect();
     let mut story = Story::new(nodes);
     for n in 0..60 {
         let id = format!("step-{n:02}");
-        story = story
-            .after(50)
-            .start(&id)
-            .progress(&id, "0 of 1 ready", &["pod/x: Pending"]);
+        story = story.after(50).start(&id).progress(&id, "0 of 1 ready", &["pod/x: Pending"]);
     }
     for n in 0..60 {
         story = story.after(400).pass(&format!("step-{n:02}"));
@@ -460,18 +366,13 @@ fn rows_fit_the_screen_and_leave_nothing_behind() {
         let screen = Screen::new(width, height);
         let bars = Bars::on(screen.clone());
         let output = Output::new(screen.clone(), io::sink());
-        let mut terminal =
-            Terminal::with_bars(look(Mode::Bars, Detail::States), output, Some(bars));
+        let mut terminal = Terminal::with_bars(look(Mode::Bars, Detail::States), output, Some(bars));
         play(&mut terminal, crowd().events(), SECOND / 10);
         terminal.close(&closing());
         let rows = screen.rows();
         assert!((2..=most).contains(&rows), "{rows} rows on {height} lines");
         let plain = people(&crowd(), look(Mode::Plain, Detail::States));
-        assert_eq!(
-            screen.text(),
-            plain.trim_end(),
-            "the same lines, and no bar"
-        );
+        assert_eq!(screen.text(), plain.trim_end(), "the same lines, and no bar");
     }
 }
 
@@ -481,36 +382,20 @@ fn rows_say_what_is_missing_and_since_when() {
     let view = RunView::of(&story.events()[..13]).unwrap();
     let rows = |height| {
         let lines = super::rows::rows(&view, Elapsed(134_000_000), height);
-        lines
-            .iter()
-            .map(|line| line.render(false))
-            .collect::<Vec<_>>()
-            .join("\n")
+        lines.iter().map(|line| line.render(false)).collect::<Vec<_>>().join("\n")
     };
     insta::assert_snapshot!(rows(24), @r"
     ⠸ restart[01]/back   2m10s  1 of 3 ready · missing: pod/manager-a: Pending; pod/manager-c: gone  last change 2m10s ago
     3/6 steps · 1 running · 0:02:14 · ^C to stop
     ");
-    let progress = Progress {
-        say: "3.1 of 7.0 MB".into(),
-        unmet: vec![],
-        done: Some(31),
-        total: Some(70),
-    };
-    let loading = Story::new(vec![
-        node("download", "download"),
-        node("b", "wait"),
-        node("c", "wait"),
-    ])
-    .start("download")
-    .and(EventKind::StepProgressed {
-        step: StepId::root("download"),
-        progress,
-    })
-    .start("b")
-    .again("b", 1, Failure::new(Class::Unmet, "no"), 30_000)
-    .start("c")
-    .cancel(CancelReason::Terminate);
+    let progress = Progress { say: "3.1 of 7.0 MB".into(), unmet: vec![], done: Some(31), total: Some(70) };
+    let loading = Story::new(vec![node("download", "download"), node("b", "wait"), node("c", "wait")])
+        .start("download")
+        .and(EventKind::StepProgressed { step: StepId::root("download"), progress })
+        .start("b")
+        .again("b", 1, Failure::new(Class::Unmet, "no"), 30_000)
+        .start("c")
+        .cancel(CancelReason::Terminate);
     let lines = super::rows::rows(&loading.view(), Elapsed(12_000_000), 24);
     insta::assert_snapshot!(lines.iter().map(|line| line.render(false)).collect::<Vec<_>>().join("\n"), @r"
     ⠋ download   12.0s  [####------]  44% 3.1 of 7.0 MB  last change 12.0s ago

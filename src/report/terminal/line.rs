@@ -59,10 +59,7 @@ impl Line {
             .add(Ink::Dim, &seconds)
             .add(Ink::Plain, &format!(" {who:<width$}  "))
             .add(ink, word)
-            .add(
-                Ink::Plain,
-                &" ".repeat(7_usize.saturating_sub(word.len()).max(1)),
-            )
+            .add(Ink::Plain, &" ".repeat(7_usize.saturating_sub(word.len()).max(1)))
     }
 
     /// The line with one more piece.
@@ -81,14 +78,7 @@ impl Line {
     /// The line as text. In colour it reads the same.
     pub(super) fn render(&self, color: bool) -> String {
         let plain: String = self.pieces.iter().map(|(_, text)| text.as_str()).collect();
-        let mark = if OBEYED
-            .iter()
-            .any(|start| plain.trim_start().starts_with(start))
-        {
-            MARK
-        } else {
-            ""
-        };
+        let mark = if OBEYED.iter().any(|start| plain.trim_start().starts_with(start)) { MARK } else { "" };
         let plain = plain.trim_end();
         if !color {
             return format!("{mark}{plain}");
@@ -130,21 +120,14 @@ mod tests {
 
     #[test]
     fn a_line_of_the_story() {
-        let line =
-            Line::state(Elapsed(134_260_000), "install", 10, "PASS", Ink::Good).say("in 12.3s  ");
+        let line = Line::state(Elapsed(134_260_000), "install", 10, "PASS", Ink::Good).say("in 12.3s  ");
         assert_eq!(line.render(false), "[  134.2s] install     PASS   in 12.3s");
-        assert_eq!(
-            line.render(true),
-            "\x1b[2m[  134.2s]\x1b[0m install     \x1b[32mPASS\x1b[0m   in 12.3s"
-        );
+        assert_eq!(line.render(true), "\x1b[2m[  134.2s]\x1b[0m install     \x1b[32mPASS\x1b[0m   in 12.3s");
     }
 
     #[test]
     fn no_line_begins_like_a_command() {
         assert_eq!(Line::of("  ::error::x").render(false), "│   ::error::x");
-        assert_eq!(
-            Line::new().add(Ink::Bad, "::error::x").render(true),
-            "│ \x1b[31m::error::x\x1b[0m"
-        );
+        assert_eq!(Line::new().add(Ink::Bad, "::error::x").render(true), "│ \x1b[31m::error::x\x1b[0m");
     }
 }

@@ -42,10 +42,7 @@ impl Output {
     /// Text for people goes to the first, which should be standard error, and
     /// requested data to the second, which should be standard output.
     pub fn new(people: impl Write + Send + 'static, data: impl Write + Send + 'static) -> Self {
-        Self {
-            people: Side::new(people),
-            data: Side::new(data),
-        }
+        Self { people: Side::new(people), data: Side::new(data) }
     }
 
     /// Standard error and standard output of this process.
@@ -56,20 +53,13 @@ impl Output {
 
 impl Side {
     fn new(to: impl Write + Send + 'static) -> Self {
-        Self {
-            to: Box::new(to),
-            closed: false,
-        }
+        Self { to: Box::new(to), closed: false }
     }
 
     /// One write for all of it, so that other writers' lines stay whole beside it.
     fn write(&mut self, text: &str) {
         if !text.is_empty() && !self.closed {
-            self.closed = self
-                .to
-                .write_all(text.as_bytes())
-                .and_then(|()| self.to.flush())
-                .is_err();
+            self.closed = self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush()).is_err();
         }
     }
 }
@@ -96,14 +86,7 @@ impl Terminal {
         if look.mode == Mode::Bars && bars.is_none() {
             look.mode = Mode::Plain;
         }
-        Self {
-            look,
-            output,
-            bars,
-            view: None,
-            width: 0,
-            heartbeat: Heartbeat::default(),
-        }
+        Self { look, output, bars, view: None, width: 0, heartbeat: Heartbeat::default() }
     }
 
     /// Tells one event.
@@ -143,12 +126,7 @@ impl Terminal {
         let Some(view) = &self.view else { return };
         match self.look.mode {
             Mode::Bars => self.refresh(now),
-            Mode::Plain
-                if view
-                    .start
-                    .cluster
-                    .as_ref()
-                    .is_some_and(|cluster| cluster.embedded) => {}
+            Mode::Plain if view.start.cluster.as_ref().is_some_and(|cluster| cluster.embedded) => {}
             Mode::Plain if view.is_complete() => {}
             Mode::Plain => {
                 let lines = self.heartbeat.beat(view, self.width, now);
@@ -201,11 +179,7 @@ impl Terminal {
 
     fn refresh(&mut self, now: Elapsed) {
         if let (Some(bars), Some(view)) = (&mut self.bars, &self.view) {
-            let rows = if view.is_complete() {
-                Vec::new()
-            } else {
-                rows::rows(view, now, bars.height())
-            };
+            let rows = if view.is_complete() { Vec::new() } else { rows::rows(view, now, bars.height()) };
             bars.show(&rows, self.look.color);
         }
     }
@@ -214,10 +188,7 @@ impl Terminal {
         if lines.is_empty() {
             return;
         }
-        let text: String = lines
-            .iter()
-            .map(|line| line.render(self.look.color) + "\n")
-            .collect();
+        let text: String = lines.iter().map(|line| line.render(self.look.color) + "\n").collect();
         let people = &mut self.output.people;
         match &self.bars {
             Some(bars) => bars.above(|| people.write(&text)),

@@ -130,9 +130,7 @@ impl Look {
         let mode = match asked.progress {
             ProgressChoice::Json => Mode::Json,
             ProgressChoice::Quiet => Mode::Quiet,
-            ProgressChoice::Auto | ProgressChoice::Bars | ProgressChoice::Plain if asked.quiet => {
-                Mode::Quiet
-            }
+            ProgressChoice::Auto | ProgressChoice::Bars | ProgressChoice::Plain if asked.quiet => Mode::Quiet,
             ProgressChoice::Bars if screen => Mode::Bars,
             ProgressChoice::Auto if screen && !around.ci => Mode::Bars,
             ProgressChoice::Auto | ProgressChoice::Bars | ProgressChoice::Plain => Mode::Plain,
@@ -149,11 +147,7 @@ impl Look {
             1 => Detail::Notes,
             _ => Detail::Requests,
         };
-        Self {
-            mode,
-            color,
-            detail,
-        }
+        Self { mode, color, detail }
     }
 }
 
@@ -180,17 +174,13 @@ mod tests {
         }
         let words: Vec<&str> = environment.split_whitespace().collect();
         let variable = |name: &str| {
-            let find = |word: &&str| {
-                word.split_once('=')
-                    .filter(|(key, _)| *key == name)
-                    .map(|(_, value)| value.to_owned())
-            };
+            let find =
+                |word: &&str| word.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned());
             words.iter().find_map(find)
         };
         let look = Look::decide(asked, &Surroundings::new(words.contains(&"tty"), variable));
         let mode = format!("{:?}", look.mode).to_lowercase();
-        mode + if look.color { "+color" } else { "" }
-            + [" ", " v", " vv"][look.detail as usize].trim_end()
+        mode + if look.color { "+color" } else { "" } + [" ", " v", " vv"][look.detail as usize].trim_end()
     }
 
     #[test]

@@ -17,10 +17,7 @@ pub(super) fn lines(note: &Note, detail: Detail) -> Vec<(&'static str, String)> 
         Note::File { path, about } => vec![("FILE", format!("{path}: {about}"))],
         Note::Retried { request, reason } => vec![("AGAIN", format!("{request}: {reason}"))],
         Note::Table { title, head, rows } => {
-            let table: Vec<String> = std::iter::once(head)
-                .chain(rows)
-                .map(|row| row.join("  "))
-                .collect();
+            let table: Vec<String> = std::iter::once(head).chain(rows).map(|row| row.join("  ")).collect();
             block(title, &table.join("\n"), detail)
         }
         Note::Block { title, text } | Note::Diff { title, text } => block(title, text, detail),
@@ -29,10 +26,6 @@ pub(super) fn lines(note: &Note, detail: Detail) -> Vec<(&'static str, String)> 
 
 /// Longer text, each line behind a bar, so that none begins like a command of a CI system.
 fn block(title: &str, text: &str, detail: Detail) -> Vec<(&'static str, String)> {
-    let body = super::clean::lines(text, most(detail), usize::MAX)
-        .into_iter()
-        .map(|line| ("", format!("│ {line}")));
-    std::iter::once(("NOTE", title.to_owned()))
-        .chain(body)
-        .collect()
+    let body = super::clean::lines(text, most(detail), usize::MAX).into_iter().map(|line| ("", format!("│ {line}")));
+    std::iter::once(("NOTE", title.to_owned())).chain(body).collect()
 }

@@ -49,14 +49,7 @@ struct Row {
 impl Screen {
     pub(super) fn new(width: usize, height: u16) -> Self {
         let rows = vec![Row::default()];
-        Self(Arc::new(Mutex::new(Grid {
-            rows,
-            row: 0,
-            column: 0,
-            width,
-            height,
-            highest: 0,
-        })))
+        Self(Arc::new(Mutex::new(Grid { rows, row: 0, column: 0, width, height, highest: 0 })))
     }
 
     /// The most rows that were drawn at once.
@@ -101,8 +94,7 @@ impl Grid {
     fn next_row(&mut self, goes_on: bool) {
         self.row += 1;
         self.column = 0;
-        self.rows
-            .resize(self.rows.len().max(self.row + 1), Row::default());
+        self.rows.resize(self.rows.len().max(self.row + 1), Row::default());
         let row = self.row;
         self.rows[row].goes_on = goes_on;
     }
@@ -110,10 +102,7 @@ impl Grid {
 
 impl Write for Screen {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .lock()
-            .unwrap()
-            .put(std::str::from_utf8(bytes).unwrap());
+        self.0.lock().unwrap().put(std::str::from_utf8(bytes).unwrap());
         Ok(bytes.len())
     }
 

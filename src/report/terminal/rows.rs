@@ -12,27 +12,11 @@ use crate::view::{Row, RunView};
 pub(super) fn rows(view: &RunView, now: Elapsed, height: usize) -> Vec<Line> {
     let running = view.running();
     let room = height.saturating_sub(KEPT_FREE).clamp(1, MOST);
-    let shown = if running.len() > room {
-        room - 1
-    } else {
-        running.len()
-    };
-    let width = running
-        .iter()
-        .take(shown)
-        .map(|row| row.node.id.as_str().chars().count())
-        .max()
-        .unwrap_or(0);
-    let mut lines: Vec<Line> = running
-        .iter()
-        .take(shown)
-        .map(|row| live(row, now, width))
-        .collect();
+    let shown = if running.len() > room { room - 1 } else { running.len() };
+    let width = running.iter().take(shown).map(|row| row.node.id.as_str().chars().count()).max().unwrap_or(0);
+    let mut lines: Vec<Line> = running.iter().take(shown).map(|row| live(row, now, width)).collect();
     if shown < running.len() {
-        lines.push(Line::new().add(
-            Ink::Dim,
-            &format!(" +{} more running", running.len() - shown),
-        ));
+        lines.push(Line::new().add(Ink::Dim, &format!(" +{} more running", running.len() - shown)));
     }
     lines.push(footer(view, now));
     lines
@@ -49,26 +33,16 @@ fn live(row: &Row, now: Elapsed, width: usize) -> Line {
     let frames = ['⠋', '⠙', '⠸', '⠴', '⠦', '⠇'];
     let frame = frames[usize::try_from(now.0 / 100_000 % 6).unwrap_or(0)];
     let took = said(now.since(row.started.unwrap_or(now)));
-    let line = Line::new()
-        .add(Ink::Dim, &format!(" {frame} "))
-        .say(&format!("{:<width$}  {took:>6}", row.node.id.as_str()));
+    let line =
+        Line::new().add(Ink::Dim, &format!(" {frame} ")).say(&format!("{:<width$}  {took:>6}", row.node.id.as_str()));
     if let Some((number, due)) = row.retry.filter(|(_, due)| *due > now) {
-        return line.add(
-            Ink::Caution,
-            &format!("  attempt {number} in {}", said(due.since(now))),
-        );
+        return line.add(Ink::Caution, &format!("  attempt {number} in {}", said(due.since(now))));
     }
     match &row.progress {
-        None => line.add(
-            Ink::Dim,
-            &format!("  {}", if row.up.is_some() { "up" } else { row.label() }),
-        ),
+        None => line.add(Ink::Dim, &format!("  {}", if row.up.is_some() { "up" } else { row.label() })),
         Some((at, progress)) => line
             .say(&format!("  {}{}", gauge(progress), standing(progress)))
-            .add(
-                Ink::Dim,
-                &format!("  last change {} ago", said(now.since(*at))),
-            ),
+            .add(Ink::Dim, &format!("  last change {} ago", said(now.since(*at)))),
     }
 }
 
@@ -78,11 +52,7 @@ fn gauge(progress: &Progress) -> String {
         (Some(done), Some(total)) if total > 0 => {
             let share = done.min(total).saturating_mul(100) / total;
             let full = usize::try_from(share / 10).unwrap_or(10);
-            format!(
-                "[{}{}] {share:>3}% ",
-                "#".repeat(full),
-                "-".repeat(10 - full)
-            )
+            format!("[{}{}] {share:>3}% ", "#".repeat(full), "-".repeat(10 - full))
         }
         _ => String::new(),
     }
@@ -92,18 +62,9 @@ fn gauge(progress: &Progress) -> String {
 fn footer(view: &RunView, now: Elapsed) -> Line {
     let totals = view.totals();
     let seconds = now.duration().as_secs();
-    let clock = format!(
-        "{}:{:02}:{:02}",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    );
+    let clock = format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
     let dot = " · ";
-    let mut line = Line::of(&format!(
-        " {}/{}",
-        totals.settled(),
-        text::count(totals.steps, "step")
-    ));
+    let mut line = Line::of(&format!(" {}/{}", totals.settled(), text::count(totals.steps, "step")));
     let running = view.running().len();
     if running > 0 {
         line = line.say(&format!("{dot}{running} running"));

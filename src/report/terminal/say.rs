@@ -2,8 +2,7 @@ use super::line::{Ink, Line};
 use super::look::Detail;
 use super::note;
 use crate::event::{
-    CancelReason, ClusterIdentity, Event, EventKind, Failure, Note, Outcome, Progress, RunStart,
-    SkipReason, Verdict,
+    CancelReason, ClusterIdentity, Event, EventKind, Failure, Note, Outcome, Progress, RunStart, SkipReason, Verdict,
 };
 use crate::id::StepId;
 use crate::text;
@@ -17,52 +16,22 @@ pub(super) fn event(event: &Event, view: &RunView, width: usize, detail: Detail)
     match &event.kind {
         EventKind::RunStarted(start) => teller.run_started(start),
         EventKind::GroupStarted { step } | EventKind::StepStarted { step } => teller.started(step),
-        EventKind::AttemptFailed {
-            step,
-            attempt,
-            failure,
-            delay,
-        } => {
-            let again = if delay.0 == 0 {
-                "again at once".into()
-            } else {
-                format!("again in {}", said(*delay))
-            };
+        EventKind::AttemptFailed { step, attempt, failure, delay } => {
+            let again = if delay.0 == 0 { "again at once".into() } else { format!("again in {}", said(*delay)) };
             let why = format!("attempt {attempt}: {failure}; {again}");
             vec![teller.line(step, "RETRY", Ink::Caution).say(&why)]
         }
         EventKind::StepProgressed { step, progress } if detail >= Detail::Notes => {
-            vec![
-                teller
-                    .line(step, "WAIT", Ink::Plain)
-                    .say(&standing(progress)),
-            ]
+            vec![teller.line(step, "WAIT", Ink::Plain).say(&standing(progress))]
         }
         EventKind::StepNoted { step, note } => teller.noted(step, note, detail),
         EventKind::StepUp { step } => {
-            vec![
-                teller
-                    .line(step, "UP", Ink::Good)
-                    .say("steps that need it may start"),
-            ]
+            vec![teller.line(step, "UP", Ink::Good).say("steps that need it may start")]
         }
-        EventKind::StepFinished {
-            step,
-            outcome,
-            failure,
-            ..
-        } => teller.finished(step, *outcome, failure.as_ref()),
+        EventKind::StepFinished { step, outcome, failure, .. } => teller.finished(step, *outcome, failure.as_ref()),
         EventKind::StepSkipped { step, reason } => {
-            let ink = if reason.by_choice() {
-                Ink::Dim
-            } else {
-                Ink::Caution
-            };
-            vec![
-                teller
-                    .line(step, "SKIP", ink)
-                    .say(&teller.skip_reason(step, reason)),
-            ]
+            let ink = if reason.by_choice() { Ink::Dim } else { Ink::Caution };
+            vec![teller.line(step, "SKIP", ink).say(&teller.skip_reason(step, reason))]
         }
         EventKind::CancelRequested { by } => {
             vec![teller.run_line("STOP", Ink::Caution).say(&cancel(*by))]
@@ -116,12 +85,7 @@ const NAMED: usize = 5;
 pub(super) fn some_of<T: AsRef<str>>(items: &[T], between: &str) -> String {
     let named: Vec<&str> = items.iter().take(NAMED).map(AsRef::as_ref).collect();
     let more = items.len().saturating_sub(NAMED);
-    named.join(between)
-        + &if more > 0 {
-            format!("{between}and {more} more")
-        } else {
-            String::new()
-        }
+    named.join(between) + &if more > 0 { format!("{between}and {more} more") } else { String::new() }
 }
 
 /// A span as people read it.
@@ -132,29 +96,15 @@ pub(super) fn said(span: crate::clock::Elapsed) -> String {
 /// Which cluster, in one line.
 pub(super) fn cluster_line(cluster: &ClusterIdentity) -> String {
     if cluster.embedded {
-        return format!(
-            "the embedded cluster ({}), in simulated time",
-            cluster.version
-        );
+        return format!("the embedded cluster ({}), in simulated time", cluster.version);
     }
-    let nodes = cluster
-        .nodes
-        .map(|n| format!(", {}", text::count(n, "node")))
-        .unwrap_or_default();
-    format!(
-        "cluster `{}`, {}, {}{nodes}",
-        cluster.context, cluster.server, cluster.version
-    )
+    let nodes = cluster.nodes.map(|n| format!(", {}", text::count(n, "node"))).unwrap_or_default();
+    format!("cluster `{}`, {}, {}{nodes}", cluster.context, cluster.server, cluster.version)
 }
 
 /// How wide the column of step ids is in the lines of a run.
 pub(super) fn width(view: &RunView) -> usize {
-    view.rows
-        .iter()
-        .map(|row| row.node.id.as_str().chars().count())
-        .max()
-        .unwrap_or(0)
-        .clamp(3, WIDEST)
+    view.rows.iter().map(|row| row.node.id.as_str().chars().count()).max().unwrap_or(0).clamp(3, WIDEST)
 }
 
 /// A longer id pushes its own line to the right and no other.
@@ -162,10 +112,7 @@ const WIDEST: usize = 28;
 
 /// How often a request of a step was refused for a passing reason and sent again.
 pub(super) fn retried(row: &Row) -> usize {
-    row.notes
-        .iter()
-        .filter(|(_, note)| matches!(note, Note::Retried { .. }))
-        .count()
+    row.notes.iter().filter(|(_, note)| matches!(note, Note::Retried { .. })).count()
 }
 
 struct Teller<'a> {
@@ -184,24 +131,13 @@ impl Teller<'_> {
     }
 
     fn run_started(&self, start: &RunStart) -> Vec<Line> {
-        let steps = text::count(
-            self.view.totals().steps + self.view.cleanup_totals().steps,
-            "step",
-        );
+        let steps = text::count(self.view.totals().steps + self.view.cleanup_totals().steps, "step");
         let line = || self.run_line("START", Ink::Dim);
         let mut lines = vec![
             line().add(Ink::Bold, &format!("{}: {}", start.plan, start.title)),
-            line().say(&format!(
-                "{steps}, seed {}, run {}, lariat {}",
-                start.seed, start.run, start.lariat
-            )),
+            line().say(&format!("{steps}, seed {}, run {}, lariat {}", start.seed, start.run, start.lariat)),
         ];
-        lines.extend(
-            start
-                .cluster
-                .as_ref()
-                .map(|cluster| line().say(&format!("on {}", cluster_line(cluster)))),
-        );
+        lines.extend(start.cluster.as_ref().map(|cluster| line().say(&format!("on {}", cluster_line(cluster)))));
         if !start.flags.is_empty() {
             lines.push(line().say(&format!("with {}", start.flags.join(" "))));
         }
@@ -213,31 +149,17 @@ impl Teller<'_> {
             return Vec::new();
         };
         let cleanup = if row.cleanup { " (clean-up)" } else { "" };
-        let about = if row.node.about.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", row.node.about)
-        };
-        vec![
-            self.line(step, "START", Ink::Dim)
-                .say(&format!("{}{cleanup}{about}", row.label())),
-        ]
+        let about = if row.node.about.is_empty() { String::new() } else { format!(": {}", row.node.about) };
+        vec![self.line(step, "START", Ink::Dim).say(&format!("{}{cleanup}{about}", row.label()))]
     }
 
     fn noted(&self, step: &StepId, note: &Note, detail: Detail) -> Vec<Line> {
-        let needed = if matches!(note, Note::Retried { .. }) {
-            Detail::Requests
-        } else {
-            Detail::Notes
-        };
+        let needed = if matches!(note, Note::Retried { .. }) { Detail::Requests } else { Detail::Notes };
         if detail < needed {
             return Vec::new();
         }
         let lines = note::lines(note, detail);
-        lines
-            .into_iter()
-            .map(|(word, text)| self.line(step, word, Ink::Dim).say(&text))
-            .collect()
+        lines.into_iter().map(|(word, text)| self.line(step, word, Ink::Dim).say(&text)).collect()
     }
 
     fn finished(&self, step: &StepId, outcome: Outcome, failure: Option<&Failure>) -> Vec<Line> {
@@ -261,9 +183,7 @@ impl Teller<'_> {
     /// The reason, with the step at the end of the chain if that is another one.
     fn skip_reason(&self, step: &StepId, reason: &SkipReason) -> String {
         let named = match reason {
-            SkipReason::Need { step, .. }
-            | SkipReason::RoundFailed { step }
-            | SkipReason::Group { step } => Some(step),
+            SkipReason::Need { step, .. } | SkipReason::RoundFailed { step } | SkipReason::Group { step } => Some(step),
             SkipReason::If { .. }
             | SkipReason::Flag { .. }
             | SkipReason::NoCells
