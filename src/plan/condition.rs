@@ -45,13 +45,7 @@ impl Conditions {
     pub fn iter(&self) -> impl Iterator<Item = (Option<&str>, &Condition)> {
         let (one, all) = match self {
             Self::One(condition) => (Some((None, condition)), None),
-            Self::All(map) => (
-                None,
-                Some(
-                    map.iter()
-                        .map(|(name, condition)| (Some(name.as_str()), condition)),
-                ),
-            ),
+            Self::All(map) => (None, Some(map.iter().map(|(name, condition)| (Some(name.as_str()), condition)))),
         };
         one.into_iter().chain(all.into_iter().flatten())
     }
@@ -118,18 +112,11 @@ impl TryFrom<ConditionsTable> for Conditions {
     type Error = String;
 
     fn try_from(table: ConditionsTable) -> Result<Self, String> {
-        let ConditionsTable {
-            on,
-            that,
-            count,
-            min,
-            r#if,
-            all,
-        } = table;
+        let ConditionsTable { on, that, count, min, r#if, all } = table;
         match (on, all) {
-            (Some(on), None) if count.is_some() && min.is_some() => {
-                Err(format!("`count` and `min` exclude each other (condition on `{on}`): `count` says how many satisfy it, `min` how many there must be when all do"))
-            }
+            (Some(on), None) if count.is_some() && min.is_some() => Err(format!(
+                "`count` and `min` exclude each other (condition on `{on}`): `count` says how many satisfy it, `min` how many there must be when all do"
+            )),
             (Some(on), None) => Ok(Self::One(Condition { on, that, count, min, r#if })),
             (None, Some(all)) if that.is_some() || count.is_some() || min.is_some() || r#if.is_some() => {
                 drop(all);
@@ -138,7 +125,9 @@ impl TryFrom<ConditionsTable> for Conditions {
             (None, Some(all)) if all.is_empty() => Err("`all` names no condition".to_owned()),
             (None, Some(all)) => Ok(Self::All(all)),
             (Some(_), Some(_)) => Err("write either one condition (`on`, `that`, …) or several under `all`".to_owned()),
-            (None, None) => Err("a condition needs `on` (a name from `[objects]`), or several conditions under `all`".to_owned()),
+            (None, None) => {
+                Err("a condition needs `on` (a name from `[objects]`), or several conditions under `all`".to_owned())
+            }
         }
     }
 }
@@ -147,24 +136,8 @@ impl TryFrom<RequireTable> for Require {
     type Error = String;
 
     fn try_from(table: RequireTable) -> Result<Self, String> {
-        let RequireTable {
-            on,
-            that,
-            count,
-            min,
-            r#if,
-            all,
-            within,
-        } = table;
-        let conditions = ConditionsTable {
-            on,
-            that,
-            count,
-            min,
-            r#if,
-            all,
-        }
-        .try_into()?;
+        let RequireTable { on, that, count, min, r#if, all, within } = table;
+        let conditions = ConditionsTable { on, that, count, min, r#if, all }.try_into()?;
         Ok(Self { conditions, within })
     }
 }
@@ -173,24 +146,8 @@ impl TryFrom<WaitTable> for super::verb::Wait {
     type Error = String;
 
     fn try_from(table: WaitTable) -> Result<Self, String> {
-        let WaitTable {
-            on,
-            that,
-            count,
-            min,
-            r#if,
-            all,
-            stable,
-        } = table;
-        let conditions = ConditionsTable {
-            on,
-            that,
-            count,
-            min,
-            r#if,
-            all,
-        }
-        .try_into()?;
+        let WaitTable { on, that, count, min, r#if, all, stable } = table;
+        let conditions = ConditionsTable { on, that, count, min, r#if, all }.try_into()?;
         Ok(Self { conditions, stable })
     }
 }
@@ -224,13 +181,9 @@ impl Count {
         } else if let Some(rest) = written.strip_prefix("<=") {
             number(rest).map(Self::AtMost)
         } else if let Some(rest) = written.strip_prefix('>') {
-            number(rest)
-                .and_then(|n: u64| n.checked_add(1))
-                .map(Self::AtLeast)
+            number(rest).and_then(|n: u64| n.checked_add(1)).map(Self::AtLeast)
         } else if let Some(rest) = written.strip_prefix('<') {
-            number(rest)
-                .and_then(|n: u64| n.checked_sub(1))
-                .map(Self::AtMost)
+            number(rest).and_then(|n: u64| n.checked_sub(1)).map(Self::AtMost)
         } else {
             number(written.strip_prefix("==").unwrap_or(written)).map(Self::Exactly)
         }

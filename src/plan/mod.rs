@@ -3,27 +3,42 @@
 //! Pure: it knows files only through a `Files` that is handed in, and neither
 //! Kubernetes' client nor the runtime. All mistakes are found here, all at once.
 
+mod choice;
 mod condition;
-mod quote;
+mod library;
+mod load;
+mod mention;
+mod names;
 mod objects;
+mod order;
 mod plan;
-mod resource;
 mod problem;
+mod quote;
+mod raw;
 mod reader;
+mod resolve;
+mod resource;
 mod scope;
+mod selection;
+mod selector;
 mod setting;
 mod source;
 mod step;
+#[cfg(test)]
+mod tests;
 mod tree;
+mod vars;
 /// The verbs and their arguments.
 pub mod verb;
 
 pub use condition::{Condition, Conditions, Count, Require};
+pub use load::{Settings, load};
 pub use objects::{Query, Selection, SelectionId, Source};
 pub use plan::Plan;
-pub use resource::Resource;
 pub use problem::{Problem, Problems, Spot};
-pub use scope::{Scope, StepName, Var, Vars};
+pub use resolve::MAX_STEPS;
+pub use resource::Resource;
+pub use scope::{Cells, Scope, StepName, Var, Vars};
 pub use setting::{Bytes, Setting, SettingError, Span, Text};
 pub use source::{Disk, Files, MAX_FILE, Recorded};
 pub use step::{Body, LeftOut, Place, Retry, Step};

@@ -64,10 +64,7 @@ impl Plan {
     /// Whether a run needs a cluster: it has selections or verbs that speak to one.
     pub fn needs_cluster(&self) -> bool {
         !self.selections.is_empty()
-            || self
-                .walk()
-                .iter()
-                .any(|step| matches!(&step.body, Body::Verb(verb) if verb.needs_cluster()))
+            || self.walk().iter().any(|step| matches!(&step.body, Body::Verb(verb) if verb.needs_cluster()))
     }
 
     /// The steps that can break what they are pointed at.

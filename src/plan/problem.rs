@@ -64,6 +64,14 @@ impl Problem {
         self
     }
 
+    /// Whether another problem is about a part of the same text.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        match (&self.spot, &other.spot) {
+            (Some(own), Some(other)) => own.file == other.file && own.start < other.end && other.start < own.end,
+            _ => false,
+        }
+    }
+
     /// Proposes what was probably meant by `word`, or else says what there is.
     pub(super) fn suggest<'a>(self, word: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let known: Vec<&str> = known.into_iter().collect();

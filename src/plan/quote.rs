@@ -8,12 +8,33 @@ use std::ops::Range;
 /// can't be followed through escapes and line breaks, the whole literal is given.
 pub(super) fn locate(file: &str, quoted: &Range<usize>, value: &str, range: &Range<usize>) -> Range<usize> {
     let whole = quoted.clone();
-    let Some(raw) = file.get(quoted.clone()) else { return whole };
-    let Some(offsets) = offsets(raw, value) else { return whole };
+    let Some(raw) = file.get(quoted.clone()) else {
+        return whole;
+    };
+    let Some(offsets) = offsets(raw, value) else {
+        return whole;
+    };
     let at = |byte: usize| offsets.get(byte.min(value.len())).copied().unwrap_or(raw.len());
     let start = quoted.start + at(range.start);
     let end = quoted.start + at(range.end);
     start..end.max(start)
+}
+
+/// Where a quoted text ends that begins at `at`, roughly: enough not to take its dots for keys.
+pub(super) fn end(bytes: &[u8], at: usize, quote: u8) -> usize {
+    let long = bytes[at..].starts_with(&[quote; 3]);
+    let mut at = at + if long { 3 } else { 1 };
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' if quote == b'"' => at += 1,
+            b'\n' if !long => return at,
+            byte if byte == quote && long && bytes[at..].starts_with(&[quote; 3]) => return at + 3,
+            byte if byte == quote && !long => return at + 1,
+            _ => {}
+        }
+        at += 1;
+    }
+    bytes.len()
 }
 
 /// For each byte of the value, and its end, where it is spelled.

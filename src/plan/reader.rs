@@ -6,7 +6,10 @@ use std::fmt;
 use std::ops::Range;
 
 use serde::de::value::StrDeserializer;
-use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor};
+use serde::de::{
+    self, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+    VariantAccess, Visitor,
+};
 use serde_json::Value;
 
 use super::tree::{Entry, Item, Kind, Table};
@@ -84,7 +87,9 @@ pub(super) fn read<'a, T>(item: &'a Item, each: impl Fn(Reader<'a, '_>) -> Resul
                 }
                 match entry {
                     Some(entry) if session.dropped.borrow_mut().insert(entry) => {}
-                    _ => return Reading { value: None, mistakes, met: session.met.take() },
+                    _ => {
+                        return Reading { value: None, mistakes, met: session.met.take() };
+                    }
                 }
             }
         }
@@ -125,7 +130,15 @@ pub(super) struct Reader<'a, 's> {
 
 impl Mismatch {
     fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None, instead: None, span: None, entry: None, kind: Fault::Other, follows: false }
+        Self {
+            message: message.into(),
+            help: None,
+            instead: None,
+            span: None,
+            entry: None,
+            kind: Fault::Other,
+            follows: false,
+        }
     }
 
     /// Notes whether this follows from entries that were left out of the table it speaks of.
@@ -133,7 +146,9 @@ impl Mismatch {
         if self.follows || self.span.is_some() || dropped.is_empty() {
             return;
         }
-        let Kind::Table(table) = &item.kind else { return };
+        let Kind::Table(table) = &item.kind else {
+            return;
+        };
         self.follows = match self.kind {
             // A misspelled key is most often the one that is then missing.
             Fault::Missing(field) => table.iter().any(|(key, entry)| {
@@ -352,11 +367,21 @@ impl<'de> Deserializer<'de> for Reader<'_, '_> {
         self.placed(self.any(visitor))
     }
 
-    fn deserialize_tuple_struct<V: Visitor<'de>>(self, _: &'static str, _: usize, visitor: V) -> Result<V::Value, Mismatch> {
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, Mismatch> {
         self.placed(self.any(visitor))
     }
 
-    fn deserialize_struct<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Mismatch> {
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mismatch> {
         if let Kind::List(_) = self.item.kind {
             // serde would take a list as the fields in order, which nobody means.
             return self.placed(Err(Mismatch::new("expected a table, found a list")));
@@ -364,7 +389,12 @@ impl<'de> Deserializer<'de> for Reader<'_, '_> {
         self.placed(self.any(visitor))
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Mismatch> {
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mismatch> {
         let result = match &self.item.kind {
             Kind::Text(text) => visitor.visit_enum(Variant { name: text }),
             _ => Err(Mismatch::new(format!("expected a text in quotes, found {}", self.item.what()))),
@@ -382,7 +412,9 @@ impl<'de> SeqAccess<'de> for Elements<'_, '_> {
     type Error = Mismatch;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Mismatch> {
-        let Some(item) = self.items.next() else { return Ok(None) };
+        let Some(item) = self.items.next() else {
+            return Ok(None);
+        };
         let reader = Reader { item, ..self.reader };
         let span = item.span.clone();
         seed.deserialize(reader).map(Some).map_err(|mistake| mistake.at(&span))
@@ -405,7 +437,9 @@ impl<'de> MapAccess<'de> for Entries<'_, '_> {
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Mismatch> {
         let session = self.reader.session;
         let kept = |entry: &Entry| !session.dropped.borrow().contains(&entry.key.start);
-        let Some((key, entry)) = self.entries.by_ref().find(|(_, entry)| kept(entry)) else { return Ok(None) };
+        let Some((key, entry)) = self.entries.by_ref().find(|(_, entry)| kept(entry)) else {
+            return Ok(None);
+        };
         self.value = Some((key, entry));
         let deserializer: StrDeserializer<'_, Mismatch> = key.as_str().into_deserializer();
         seed.deserialize(deserializer).map(Some).map_err(|mut mistake| {

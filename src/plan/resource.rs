@@ -55,11 +55,7 @@ impl Resource {
 
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.group.is_empty() {
-            f.write_str(&self.plural)
-        } else {
-            write!(f, "{}.{}", self.plural, self.group)
-        }
+        if self.group.is_empty() { f.write_str(&self.plural) } else { write!(f, "{}.{}", self.plural, self.group) }
     }
 }
 
@@ -83,7 +79,13 @@ impl BuiltIn {
     }
 }
 
-const fn kind(group: &'static str, plural: &'static str, kind: &'static str, short: &'static [&'static str], namespaced: bool) -> BuiltIn {
+const fn kind(
+    group: &'static str,
+    plural: &'static str,
+    kind: &'static str,
+    short: &'static [&'static str],
+    namespaced: bool,
+) -> BuiltIn {
     BuiltIn { group, plural, kind, short, namespaced }
 }
 
@@ -174,7 +176,10 @@ mod tests {
 
     #[test]
     fn what_is_not_built_in_needs_its_group() {
-        assert_eq!(Resource::parse("pdos").unwrap_err(), "`pdos` is not a built-in kind of object; did you mean `pods`?");
+        assert_eq!(
+            Resource::parse("pdos").unwrap_err(),
+            "`pdos` is not a built-in kind of object; did you mean `pods`?"
+        );
         assert!(Resource::parse("backingimages").unwrap_err().contains("with its group"));
         for bad in ["pods.", ".io", "a b.io", "a..b", "-a.io"] {
             assert!(Resource::parse(bad).is_err(), "{bad}");

@@ -146,9 +146,7 @@ impl fmt::Display for Span {
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let written = String::deserialize(deserializer)?;
-        text::parse_duration(&written)
-            .map(Self)
-            .map_err(D::Error::custom)
+        text::parse_duration(&written).map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -202,9 +200,7 @@ impl JsonSchema for Bytes {
 }
 
 fn parse_bytes(written: &str) -> Option<u64> {
-    let digits = written
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(written.len());
+    let digits = written.find(|c: char| !c.is_ascii_digit()).unwrap_or(written.len());
     let (number, unit) = written.split_at(digits);
     let factor: u64 = match unit {
         "" => 1,

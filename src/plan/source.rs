@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Problem, Spot};
 use crate::event::PlanFile;
 use crate::text;
 
@@ -20,8 +19,10 @@ pub trait Files {
     fn is_there(&self, path: &Path) -> bool;
     /// Names of what lies beside a path that is not there, for a suggestion.
     fn beside(&self, path: &Path) -> Vec<String>;
-    /// The path on this machine, for verbs that open files while they act.
-    fn real(&self, path: &Path) -> PathBuf;
+    /// The path as people are shown it.
+    fn shown(&self, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
 }
 
 /// The file system, seen from the current folder.
@@ -53,8 +54,10 @@ impl Files for Disk {
         names
     }
 
-    fn real(&self, path: &Path) -> PathBuf {
-        path.to_owned()
+    fn shown(&self, path: &Path) -> PathBuf {
+        let here = std::env::current_dir().ok();
+        let inside = here.and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
+        inside.unwrap_or_else(|| path.to_owned())
     }
 }
 
@@ -71,7 +74,8 @@ impl Recorded {
 
 impl Files for Recorded {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let text = self.0.get(path).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it is not in the journal"))?;
+        let text =
+            self.0.get(path).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it is not in the journal"))?;
         Ok(text.clone().into_bytes())
     }
 
@@ -83,10 +87,6 @@ impl Files for Recorded {
     fn beside(&self, _: &Path) -> Vec<String> {
         Vec::new()
     }
-
-    fn real(&self, path: &Path) -> PathBuf {
-        path.to_owned()
-    }
 }
 
 /// Every file that was read, each once.
@@ -94,11 +94,13 @@ pub(super) struct Sources<'f> {
     pub(super) files: &'f dyn Files,
     pub(super) read: Vec<PlanFile>,
     by_path: BTreeMap<PathBuf, Result<usize, String>>,
+    /// Where the lines of each file begin.
+    lines: Vec<Vec<usize>>,
 }
 
 impl<'f> Sources<'f> {
     pub(super) fn new(files: &'f dyn Files) -> Self {
-        Self { files, read: Vec::new(), by_path: BTreeMap::new() }
+        Self { files, read: Vec::new(), by_path: BTreeMap::new(), lines: Vec::new() }
     }
 
     /// Reads a file, or says in a sentence why it can't be read. A file that is not
@@ -108,6 +110,7 @@ impl<'f> Sources<'f> {
             return known.clone();
         }
         let result = self.text(path).map(|text| {
+            self.lines.push(text.match_indices('\n').map(|(at, _)| at + 1).collect());
             self.read.push(PlanFile { path: path.display().to_string(), text });
             self.read.len() - 1
         });
@@ -123,12 +126,19 @@ impl<'f> Sources<'f> {
         &self.read[source].path
     }
 
+    /// The line of a byte, from 1.
+    pub(super) fn line(&self, source: usize, byte: usize) -> usize {
+        self.lines[source].partition_point(|start| *start <= byte) + 1
+    }
+
     fn text(&self, path: &Path) -> Result<String, String> {
         let shown = path.display();
         let bytes = self.files.read(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => format!("`{shown}` is not there{}", self.near(path)),
             io::ErrorKind::IsADirectory => format!("`{shown}` is a folder, not a file"),
-            io::ErrorKind::PermissionDenied => format!("`{shown}` may not be read: permission denied"),
+            io::ErrorKind::PermissionDenied => {
+                format!("`{shown}` may not be read: permission denied")
+            }
             _ => format!("`{shown}` cannot be read: {error}"),
         })?;
         if bytes.len() > MAX_FILE {
@@ -147,14 +157,6 @@ impl<'f> Sources<'f> {
         match text::suggest(name, names.iter().map(String::as_str)) {
             Some(near) => format!("; did you mean `{}`?", path.with_file_name(near).display()),
             None => String::new(),
-        }
-    }
-
-    /// A problem with a file that another one names.
-    pub(super) fn problem(&self, spot: Spot, sentence: &str) -> Problem {
-        match sentence.split_once("; ") {
-            Some((what, help)) => Problem::at(spot, what).help(help),
-            None => Problem::at(spot, sentence),
         }
     }
 }

@@ -67,6 +67,16 @@ pub enum Body {
 }
 
 impl Step {
+    /// The same, to be changed.
+    pub(super) fn children_mut(&mut self) -> &mut [Step] {
+        match &mut self.body {
+            Body::Verb(_) => &mut [],
+            Body::Group { steps, .. } => steps,
+            Body::Repeat { rounds, .. } => rounds,
+            Body::Cells { cells } => cells,
+        }
+    }
+
     /// The steps directly inside, none for a verb.
     pub fn children(&self) -> &[Step] {
         match &self.body {
@@ -89,7 +99,7 @@ pub enum LeftOut {
 
 /// How a failed attempt is repeated.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Retry {
     /// How many attempts in all, at least 1.
     pub attempts: std::num::NonZeroU32,

@@ -62,7 +62,9 @@ pub(super) fn parse(text: &str) -> (Table, Vec<SyntaxError>) {
     found.append(&mut wrong);
     found.sort_by_key(|error| (error.span.start, error.span.end));
     // The parser goes on after a mistake; what it says of the same line again follows from the first.
-    let line = |error: &SyntaxError| text.as_bytes()[..error.span.start.min(text.len())].iter().filter(|b| **b == b'\n').count();
+    let line = |error: &SyntaxError| {
+        text.as_bytes()[..error.span.start.min(text.len())].iter().filter(|b| **b == b'\n').count()
+    };
     found.dedup_by_key(|error| line(error));
     found.truncate(MAX_SYNTAX_ERRORS);
     (converted, found)
@@ -142,7 +144,9 @@ impl Item {
             Value::Array(items) => Kind::List(items.iter().map(Self::of).collect()),
             Value::Object(members) => {
                 let members = members.iter().filter(|(_, member)| !member.is_null());
-                Kind::Table(members.map(|(key, member)| (key.clone(), Entry { key: 0..0, item: Self::of(member) })).collect())
+                Kind::Table(
+                    members.map(|(key, member)| (key.clone(), Entry { key: 0..0, item: Self::of(member) })).collect(),
+                )
             }
         };
         Self { span: 0..0, kind }

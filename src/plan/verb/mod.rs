@@ -4,10 +4,12 @@
 //! in a plan, the reader and the schema; a verb that is added here is asked for
 //! by the compiler wherever verbs are matched.
 
+mod faults;
 mod helm;
 mod local;
 mod network;
 mod object;
+mod outputs;
 mod pod;
 mod pod_kill;
 mod wait;
@@ -17,6 +19,7 @@ pub use helm::{HelmInstall, HelmRollback, HelmUninstall, HelmUpgrade};
 pub use local::{Collect, Command, EditConstant, Sleep};
 pub use network::{Download, Http};
 pub use object::{Apply, Delete, Manifest, ManifestFile, Patch, Propagation};
+pub use outputs::{EVERY_STEP, Output, outputs_of};
 pub use pod::{Exec, SteadyIo, VerifyFile, WriteFile};
 pub use pod_kill::{How, Order, PodKill, Which};
 pub use wait::Wait;
@@ -90,11 +93,7 @@ impl Verb {
     /// Whether it speaks to a cluster; a plan without such a verb runs without one.
     pub fn needs_cluster(&self) -> bool {
         match self {
-            Self::Download(_)
-            | Self::Http(_)
-            | Self::Command(_)
-            | Self::EditConstant(_)
-            | Self::Sleep(_) => false,
+            Self::Download(_) | Self::Http(_) | Self::Command(_) | Self::EditConstant(_) | Self::Sleep(_) => false,
             Self::HelmInstall(_)
             | Self::HelmUpgrade(_)
             | Self::HelmRollback(_)

@@ -34,15 +34,11 @@ impl<'de> Deserialize<'de> for Manifest {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error as _;
         let value = Value::deserialize(deserializer)?;
-        crate::expr::Form::compile(&value)
-            .map(Self)
-            .map_err(|mistakes| {
-                let said: Vec<String> = mistakes
-                    .into_iter()
-                    .map(|(at, mistake)| format!("`{at}`: {}", mistake.message))
-                    .collect();
-                D::Error::custom(said.join("; "))
-            })
+        crate::expr::Form::compile(&value).map(Self).map_err(|mistakes| {
+            let said: Vec<String> =
+                mistakes.into_iter().map(|(at, mistake)| format!("`{at}`: {}", mistake.message)).collect();
+            D::Error::custom(said.join("; "))
+        })
     }
 }
 
@@ -57,10 +53,7 @@ pub struct ManifestFile {
 
 impl<'de> Deserialize<'de> for ManifestFile {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self {
-            path: String::deserialize(deserializer)?,
-            documents: Vec::new(),
-        })
+        Ok(Self { path: String::deserialize(deserializer)?, documents: Vec::new() })
     }
 }
 

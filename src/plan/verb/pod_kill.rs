@@ -61,9 +61,7 @@ impl<'de> Deserialize<'de> for Which {
                 .map(Self::Percent),
             _ => None,
         }
-        .ok_or_else(|| {
-            D::Error::custom("expected `\"all\"`, a number, or a share such as `\"50%\"`")
-        })
+        .ok_or_else(|| D::Error::custom("expected `\"all\"`, a number, or a share such as `\"50%\"`"))
     }
 }
 

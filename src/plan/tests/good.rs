@@ -1,0 +1,53 @@
+use super::*;
+
+#[test]
+fn steps_groups_cells_and_rounds() {
+    let plan = good(
+        r#"
+        [plan]
+        name = "p"
+        [vars]
+        rounds = 10
+        names = ["one", "two"]
+        [steps.first]
+        command = { args = ["true"] }
+        [steps.volumes]
+        needs = ["first"]
+        for-each = "${vars.names}"
+        [steps.volumes.steps.make]
+        command = { args = ["echo", "${item}"] }
+        [steps.volumes.steps.check]
+        needs = ["make"]
+        command = { args = ["echo", "${steps.make.stdout}"] }
+        [steps.restart]
+        needs = ["volumes"]
+        repeat = { times = "${vars.rounds}" }
+        sleep = { for = "1s", because = "round ${string(round)}" }
+        [steps.tidy]
+        when = "always"
+        command = { args = ["rm", "${steps.volumes['one'].make.stdout}", "${steps.restart.took}"] }
+        "#,
+    );
+    insta::assert_snapshot!(outline(&plan), @r"
+    first command
+    volumes cells <- first
+      volumes[one] group
+        volumes[one]/make command
+        volumes[one]/check command <- volumes[one]/make
+      volumes[two] group
+        volumes[two]/make command
+        volumes[two]/check command <- volumes[two]/make
+    restart repeat <- volumes
+      restart[01] sleep
+      restart[02] sleep <- restart[01]
+      restart[03] sleep <- restart[02]
+      restart[04] sleep <- restart[03]
+      restart[05] sleep <- restart[04]
+      restart[06] sleep <- restart[05]
+      restart[07] sleep <- restart[06]
+      restart[08] sleep <- restart[07]
+      restart[09] sleep <- restart[08]
+      restart[10] sleep <- restart[09]
+    tidy command <- first, volumes, restart
+    ");
+}

@@ -1,0 +1,56 @@
+//! The language as a table: what is written, and what it comes to.
+
+mod bad;
+mod good;
+
+use std::path::Path;
+
+use super::{Body, Plan, Problems, Recorded, Settings, Step, load};
+use crate::event::PlanFile;
+
+/// Loads the first of some files.
+fn load_files(files: &[(&str, &str)], settings: &Settings) -> Result<Plan, Problems> {
+    let files: Vec<PlanFile> =
+        files.iter().map(|(path, text)| PlanFile { path: (*path).to_owned(), text: (*text).to_owned() }).collect();
+    load(&Recorded::new(&files), Path::new(&files[0].path), settings)
+}
+
+/// A plan of one file that is fine.
+fn good(text: &str) -> Plan {
+    good_files(&[("p.toml", text)])
+}
+
+fn good_files(files: &[(&str, &str)]) -> Plan {
+    load_files(files, &Settings::default()).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// What is said about a plan that is not fine, drawn.
+fn bad(text: &str) -> String {
+    bad_files(&[("p.toml", text)])
+}
+
+fn bad_files(files: &[(&str, &str)]) -> String {
+    load_files(files, &Settings::default()).expect_err("something is wrong with it").draw(false)
+}
+
+/// Ids with what stands there and what they wait for, one a line.
+fn outline(plan: &Plan) -> String {
+    fn down(steps: &[Step], depth: usize, into: &mut String) {
+        for step in steps {
+            let what = match &step.body {
+                Body::Verb(verb) => verb.name(),
+                Body::Group { .. } => "group",
+                Body::Repeat { .. } => "repeat",
+                Body::Cells { .. } => "cells",
+            };
+            let needs: Vec<&str> = step.needs.iter().map(crate::id::StepId::as_str).collect();
+            let needs = if needs.is_empty() { String::new() } else { format!(" <- {}", needs.join(", ")) };
+            let left = step.left_out.as_ref().map(|left| format!(" ({left:?})")).unwrap_or_default();
+            into.push_str(&format!("{}{} {what}{needs}{left}\n", "  ".repeat(depth), step.id));
+            down(step.children(), depth + 1, into);
+        }
+    }
+    let mut text = String::new();
+    down(&plan.steps, 0, &mut text);
+    text
+}

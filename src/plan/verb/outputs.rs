@@ -1,0 +1,93 @@
+use super::Verb;
+
+/// One output of a verb.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// As expressions name it.
+    pub name: &'static str,
+    /// One sentence about it.
+    pub about: &'static str,
+}
+
+const fn output(name: &'static str, about: &'static str) -> Output {
+    Output { name, about }
+}
+
+/// What every step leaves, whatever it does.
+pub const EVERY_STEP: &[Output] = &[
+    output("started", "When it started, RFC 3339."),
+    output("ended", "When it settled, RFC 3339."),
+    output("took", "How long it took, in seconds."),
+];
+
+const HELM: &[Output] = &[
+    output("revision", "The release's revision after the command."),
+    output("status", "The release's status, such as `deployed`."),
+    output("images", "The images of the release's workloads, before and after."),
+];
+const UNINSTALL: &[Output] = &[output("status", "`uninstalled`, or `absent` if there was no such release.")];
+const OBJECT: &[Output] = &[output("object", "The object as the API server answered; the last one of a file.")];
+const WAIT: &[Output] = &[
+    output("object", "The first object that satisfied the condition."),
+    output("objects", "All of them, as of the moment it held."),
+    output("took", "How long it took, in seconds."),
+];
+const KILL: &[Output] = &[
+    output("uids", "The uids of the pods that were deleted."),
+    output("count", "How many pods were deleted."),
+    output("skew", "Seconds from the first delete request to the last."),
+];
+const EXEC: &[Output] = &[
+    output("stdout", "Standard output, without the last line break."),
+    output("stderr", "Standard error, without the last line break."),
+    output("code", "The exit code."),
+];
+const COMMAND: &[Output] =
+    &[output("stdout", "Standard output, without the last line break."), output("code", "The exit code.")];
+const FILE: &[Output] = &[
+    output("sha256", "The digest in lower-case hexadecimal."),
+    output("bytes", "How many bytes there are."),
+    output("took", "How long it took, in seconds."),
+];
+const STEADY: &[Output] = &[
+    output("stalls", "The longest stall, in seconds."),
+    output("wrong", "How many reads gave other bytes than were written."),
+];
+const DOWNLOAD: &[Output] = &[
+    output("path", "Where the file lies in the cache."),
+    output("sha512", "The digest in lower-case hexadecimal."),
+    output("bytes", "How many bytes there are."),
+    output("took", "How long it took, in seconds."),
+];
+const HTTP: &[Output] =
+    &[output("status", "The status code."), output("body", "The body: parsed if it is JSON, else as text.")];
+const EDIT: &[Output] =
+    &[output("old", "The value that stood there."), output("new", "The value that stands there now.")];
+const COLLECT: &[Output] = &[output("files", "The files that were written, relative to the run folder.")];
+
+impl Verb {
+    /// What it leaves for later steps, besides [`EVERY_STEP`].
+    pub fn outputs(&self) -> &'static [Output] {
+        outputs_of(self.name())
+    }
+}
+
+/// What the verb of this name leaves for later steps, besides [`EVERY_STEP`].
+pub fn outputs_of(verb: &str) -> &'static [Output] {
+    match verb {
+        "helm-install" | "helm-upgrade" | "helm-rollback" => HELM,
+        "helm-uninstall" => UNINSTALL,
+        "apply" | "patch" | "delete" => OBJECT,
+        "wait" => WAIT,
+        "pod-kill" => KILL,
+        "exec" => EXEC,
+        "command" => COMMAND,
+        "write-file" | "verify-file" => FILE,
+        "steady-io" => STEADY,
+        "download" => DOWNLOAD,
+        "http" => HTTP,
+        "edit-constant" => EDIT,
+        "collect" => COLLECT,
+        _ => &[],
+    }
+}
