@@ -75,7 +75,7 @@ impl Cel {
 
     /// Whether it is true; anything but a bool is an error.
     pub fn holds(&self, env: &Env) -> Result<bool, Error> {
-        let found = match self.run(&self.0.tree, env) {
+        let found = match Self::run(&self.0.tree, env) {
             Ok(cel::Value::Bool(truth)) => return Ok(truth),
             Ok(other) => error::of_value(&other).to_owned(),
             Err(ExecutionError::UnexpectedType { got, want }) if want == error::NO_VALUE => got,
@@ -85,14 +85,14 @@ impl Cel {
     }
 
     fn node(&self, env: &Env) -> Result<Node, Error> {
-        let answer = self.run(&self.0.answer, env).map_err(|error| Error::of(error, self.source()))?;
+        let answer = Self::run(&self.0.answer, env).map_err(|error| Error::of(error, self.source()))?;
         take_answer(&answer).map_err(|message| Error::refused(self.source(), message))
     }
 
     /// Evaluation stays on the far side of this call: the interpreter's own
     /// recursion is `inline(always)`, and a copy of it in this crate would be
     /// built without optimisation in a debug build, with ten times the stack.
-    fn run(&self, tree: &IdedExpr, env: &Env) -> Result<cel::Value, ExecutionError> {
+    fn run(tree: &IdedExpr, env: &Env) -> Result<cel::Value, ExecutionError> {
         refuel();
         let mut context = Context::with_env(Arc::clone(standard()));
         context.set_variable_resolver(env);

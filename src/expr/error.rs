@@ -45,8 +45,8 @@ pub enum Error {
 /// What the interpreter says it wants when it has no form of its own for a value.
 pub(super) const NO_VALUE: &str = "a type representable as `Value`";
 
-/// The function under whose name running out of steps is reported.
-pub(super) const STEPS: &str = "@steps";
+/// The function under whose name an evaluation that costs too much is reported.
+pub(super) const BUDGET: &str = "@budget";
 
 /// The function under whose name a field that a function of ours needs is reported missing.
 pub(super) const ABSENT: &str = "@absent";
@@ -123,7 +123,7 @@ impl Error {
             E::Overflow(..) => Self::refused(source, "a number became too large"),
             E::DuplicateKey(key) => Self::refused(source, format!("the key {} is there twice", scalar(&key))),
             E::FunctionError { function, message } => match function.as_str() {
-                STEPS => Self::refused(source, message),
+                BUDGET => Self::refused(source, message),
                 ABSENT => Self::missing(source, message),
                 _ => Self::refused(source, format!("`{function}`: {}", one_line(&message))),
             },

@@ -2,6 +2,7 @@
 //!
 //! - `==`, `!=` and `in` compare our lists and maps with the interpreter's own.
 //! - Every loop counts its steps, and goes over a map by sorted keys.
+//! - What copies values into values counts their bytes.
 //! - The argument of `keys` and `values` may be absent.
 //! - `age(o)` becomes the present moment less the object's creation.
 
@@ -12,7 +13,7 @@ use cel::common::ast::{
 };
 
 use super::env::NOW;
-use super::function::{AMONG, ANSWER, DIFFER, EACH, SAME, is_lenient};
+use super::function::{AMONG, ANSWER, DIFFER, EACH, JOIN, MADE, REPLACE, SAME, is_lenient};
 
 pub(super) fn lower(at: &mut IdedExpr) {
     match &mut at.expr {
@@ -38,13 +39,13 @@ pub(super) fn lower(at: &mut IdedExpr) {
             let range = mem::take(&mut fold.iter_range);
             fold.iter_range = global(range.id, EACH, vec![range]);
         }
-        Expr::List(list) => list.elements.iter_mut().for_each(lower),
+        Expr::List(list) => list.elements.iter_mut().for_each(lower_member),
         Expr::Map(map) => {
             for entry in &mut map.entries {
                 match &mut entry.expr {
                     EntryExpr::MapEntry(entry) => {
                         lower(&mut entry.key);
-                        lower(&mut entry.value);
+                        lower_member(&mut entry.value);
                     }
                     EntryExpr::StructField(field) => lower(&mut field.value),
                 }
@@ -69,10 +70,18 @@ pub(super) fn answer(tree: IdedExpr) -> IdedExpr {
 fn lower_call(at: &mut IdedExpr) {
     let Expr::Call(call) = &mut at.expr else { return };
     match (call.func_name.as_str(), call.args.as_mut_slice()) {
-        (operators::EQUALS, [a, b]) if !is_scalar(a) && !is_scalar(b) => call.func_name = SAME.to_owned(),
-        (operators::NOT_EQUALS, [a, b]) if !is_scalar(a) && !is_scalar(b) => call.func_name = DIFFER.to_owned(),
-        (operators::IN, [a, _]) if !is_scalar(a) => call.func_name = AMONG.to_owned(),
+        (operators::EQUALS, [a, b]) if !is_scalar(a) && !is_scalar(b) => SAME.clone_into(&mut call.func_name),
+        (operators::NOT_EQUALS, [a, b]) if !is_scalar(a) && !is_scalar(b) => DIFFER.clone_into(&mut call.func_name),
+        (operators::IN, [a, _]) if !is_scalar(a) => AMONG.clone_into(&mut call.func_name),
         (name, [path]) if call.target.is_none() && is_lenient(name) => soften(path),
+        ("replace" | "join", _) if call.target.is_some() => {
+            let name = if call.func_name == "join" { JOIN } else { REPLACE };
+            let args = call.target.take().into_iter().map(|target| *target).chain(call.args.drain(..)).collect();
+            *at = global(at.id, name, args);
+        }
+        // The accumulator of a loop is not copied: its step must keep its shape.
+        (operators::ADD, [a, b]) if !is_number(a) && !is_number(b) && !is_accumulator(a) => make(at),
+        ("format" | "quote" | "encode", _) if call.target.is_some() => make(at),
         ("age", [object]) if call.target.is_none() => {
             let object = mem::take(object);
             let created = field(field(object, "metadata"), "creationTimestamp");
@@ -82,6 +91,29 @@ fn lower_call(at: &mut IdedExpr) {
         }
         _ => {}
     }
+}
+
+/// An element of a list or a value of a map, which holds a copy.
+fn lower_member(at: &mut IdedExpr) {
+    lower(at);
+    if !matches!(at.expr, Expr::Literal(_) | Expr::List(_) | Expr::Map(_)) {
+        make(at);
+    }
+}
+
+/// Charges for the value of an expression.
+fn make(at: &mut IdedExpr) {
+    let inner = mem::take(at);
+    *at = global(inner.id, MADE, vec![inner]);
+}
+
+fn is_number(at: &IdedExpr) -> bool {
+    use LiteralValue::{Double, Int, UInt};
+    matches!(at.expr, Expr::Literal(Int(_) | UInt(_) | Double(_)))
+}
+
+fn is_accumulator(at: &IdedExpr) -> bool {
+    matches!(&at.expr, Expr::Ident(name) if name.starts_with('@'))
 }
 
 /// A literal that is equal to nothing but its like: the interpreter's own comparison will do.

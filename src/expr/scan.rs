@@ -160,8 +160,7 @@ pub(super) fn measure(source: &str) -> Result<(), Mistake> {
         any = true;
         let top = levels.last_mut().expect("the outermost level is never closed");
         match token {
-            Token::Word | Token::Other => {}
-            Token::Text { closed: true } => {}
+            Token::Word | Token::Other | Token::Text { closed: true } => {}
             Token::Text { closed: false } => {
                 return Err(Mistake::new(span, "the string that begins here is not closed"));
             }

@@ -16,12 +16,12 @@ pub(super) fn parse(source: &str) -> Result<(IdedExpr, SourceInfo), Mistake> {
         .parser()
         .enable_ident_escape_syntax(true)
         .parse_with_source_info(source)
-        .map_err(|errors| first_of(errors, source))
+        .map_err(|errors| first_of(&errors, source))
 }
 
 /// The parser goes on after a mistake and mostly complains about what follows
 /// from it; only the first complaint is worth a reader's time.
-fn first_of(errors: ParseErrors, source: &str) -> Mistake {
+fn first_of(errors: &ParseErrors, source: &str) -> Mistake {
     let incomplete = |error: &&ParseError| !error.msg.starts_with("Incomplete");
     let first = errors.errors.iter().find(incomplete).or(errors.errors.first());
     match first {

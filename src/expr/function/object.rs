@@ -96,18 +96,16 @@ fn are_replicas_up(object: &dyn Val, has_updates: bool) -> bool {
 /// The status of a condition of an object or of a map entry.
 fn status_of(object: &dyn Val, kind: &str) -> Option<String> {
     let conditions = at(object, &["status", "conditions"]).or_else(|| at(object, &["conditions"]))?;
-    match conditions.get_type().kind() {
-        Kind::Map => word(conditions.as_ref(), &[kind, "status"]),
-        _ => {
-            let mut each = conditions.as_iterable()?.iter();
-            while let Some(condition) = each.next() {
-                if word(condition, &["type"]).as_deref() == Some(kind) {
-                    return word(condition, &["status"]);
-                }
-            }
-            None
+    if conditions.get_type().kind() == Kind::Map {
+        return word(conditions.as_ref(), &[kind, "status"]);
+    }
+    let mut each = conditions.as_iterable()?.iter();
+    while let Some(condition) = each.next() {
+        if word(condition, &["type"]).as_deref() == Some(kind) {
+            return word(condition, &["status"]);
         }
     }
+    None
 }
 
 /// What stands at the end of a way of fields, if it is there.

@@ -1,7 +1,6 @@
 //! The interpreter's environment: the standard library, its extensions, and
 //! our functions.
 
-use std::cell::Cell;
 use std::sync::{Arc, LazyLock};
 
 use cel::common::functions::Function;
@@ -9,9 +8,9 @@ use cel::common::types::{CelBool, CelInt, CelList, CelMap, CelMapKey, CelOptiona
 use cel::common::value::{CowVal, Val};
 use cel::{Env, ExecutionError, extensions};
 
-use super::super::error::STEPS;
 use super::super::node::{same, size};
 use super::answer::{ANSWER, answer};
+use super::budget::{self, JOIN, MADE, REPLACE, spend_steps};
 use super::{object, quantity, version};
 
 /// `a == b` for values of any maker.
@@ -23,32 +22,8 @@ pub(in crate::expr) const AMONG: &str = "@among";
 /// What a loop goes over.
 pub(in crate::expr) const EACH: &str = "@each";
 
-/// How many steps the loops of one evaluation may take together.
-///
-/// Enough for a condition over ten thousand objects with a loop inside; a
-/// tenth of a second in a release build.
-const MAX_STEPS: u64 = 200_000;
-
 /// The longest list that `range` makes.
 const MAX_RANGE: i64 = 10_000;
-
-thread_local! {
-    /// What is left of the steps of the evaluation that this thread is at.
-    static STEPS_LEFT: Cell<u64> = const { Cell::new(MAX_STEPS) };
-}
-
-/// Begins an evaluation: its loops may take all their steps.
-pub(in crate::expr) fn refuel() {
-    STEPS_LEFT.set(MAX_STEPS);
-}
-
-fn spend(steps: i64) -> Result<(), ExecutionError> {
-    let left = STEPS_LEFT.get().checked_sub(u64::try_from(steps).unwrap_or(0) + 1);
-    STEPS_LEFT.set(left.unwrap_or(0));
-    left.map(drop).ok_or_else(|| {
-        ExecutionError::function_error(STEPS, format!("the loops take more than {MAX_STEPS} steps"))
-    })
-}
 
 /// The environment that everything is compiled and evaluated with.
 pub(in crate::expr) fn standard() -> &'static Arc<Env> {
@@ -60,8 +35,8 @@ pub(in crate::expr) fn standard() -> &'static Arc<Env> {
         env.add_extension(extensions::encoders).expect("the standard library has none of these names");
         for (name, arguments, function) in OURS {
             let types = (0..*arguments).map(|_| DYN_TYPE).collect();
-            env.add_overload(name, name, types, *function)
-                .expect("each name stands once in the table");
+            env.add_overload(name, &format!("{name}/{arguments}"), types, *function)
+                .expect("each name stands once in the table with as many arguments");
         }
         env.add_type(version::TYPE).expect("the standard library has no such type");
         Arc::new(env)
@@ -74,7 +49,12 @@ const OURS: &[(&str, usize, Function)] = &[
     (DIFFER, 2, |args| Ok(boolean(!same(args[0].as_ref(), args[1].as_ref())))),
     (AMONG, 2, among),
     (EACH, 1, each),
+    (MADE, 1, budget::made),
     (ANSWER, 1, answer),
+    (JOIN, 1, budget::join),
+    (JOIN, 2, budget::join),
+    (REPLACE, 3, budget::replace),
+    (REPLACE, 4, budget::replace),
     ("keys", 1, keys),
     ("values", 1, values),
     ("range", 1, range),
@@ -120,7 +100,7 @@ fn among<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionE
 
 /// Counts the steps of a loop before it begins, and puts the keys of a map in order.
 fn each<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    spend(size(args[0].as_ref()))?;
+    spend_steps(size(args[0].as_ref()))?;
     if args[0].downcast_ref::<CelMap>().is_some() {
         return Ok(CowVal::owned(CelList::from(sorted_keys(args[0].as_ref()))));
     }
@@ -182,7 +162,7 @@ fn range<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionE
         let message = format!("{n} numbers were asked for, at most {MAX_RANGE} are made");
         return Err(ExecutionError::function_error("range", message));
     }
-    spend(n)?;
+    spend_steps(n)?;
     let numbers = (0..n).map(|i| Box::new(CelInt::from(i)) as Box<dyn Val + 'v>).collect::<Vec<_>>();
     Ok(CowVal::owned(CelList::from(numbers)))
 }

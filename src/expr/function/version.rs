@@ -11,7 +11,7 @@ use super::standard::text;
 
 const NAME: &str = "semver";
 
-/// The type of a [`Version`]: `type(semver('1.0.0')) == semver` cannot be written, as the function has the name.
+/// The type of a [`Version`]: `type(x) == semver`.
 pub(super) const TYPE: Type = Type::new_unspecified_type("semver");
 
 /// A semantic version as a value of an expression.

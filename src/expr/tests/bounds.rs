@@ -5,10 +5,10 @@ use proptest::prelude::*;
 use super::super::{Cel, Env, Template};
 use super::{check, env, eval};
 
-/// What a tokio worker has.
-const STACK: usize = 2 * 1024 * 1024;
+/// Half of what a tokio worker has: its own frames need some too.
+const STACK: usize = 1024 * 1024;
 
-/// Runs on a thread of a worker's size; an overflow would end the whole test process.
+/// Runs on a small thread; an overflow would end the whole test process.
 fn on_a_worker<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
     thread::Builder::new().stack_size(STACK).spawn(run).unwrap().join().unwrap()
 }
@@ -102,6 +102,7 @@ fn loops_have_so_many_steps_together() {
     let nested = "range(100).map(a, range(100).map(b, range(100).map(c, 1)))";
     assert_eq!(eval(nested), "the loops take more than 200000 steps");
     assert_eq!(eval("range(200).map(a, range(200).map(b, 1).size()).size()"), "200");
+    assert_eq!(eval(&format!("['{}']{}", "x".repeat(64), ".map(x, x + x)".repeat(40))), TOO_MUCH);
     // The next evaluation begins with all of them again.
     assert_eq!(eval("range(3).map(a, 1)"), "[1,1,1]");
 }
@@ -114,6 +115,25 @@ fn everything_is_send_and_sync() {
     is_send::<Template>();
     is_send::<super::super::Shared>();
     is_send::<super::super::Form>();
+}
+
+const TOO_MUCH: &str = "more than 16 MiB of text and lists are put together";
+
+#[test]
+fn values_grow_so_far() {
+    let mut repeated = "'aaaaaaaaaa'".to_owned();
+    for _ in 0..20 {
+        repeated.push_str(".replace('a', 'aaaaaaaaaa')");
+    }
+    check(&[
+        (&repeated, TOO_MUCH),
+        (&format!("optional.of('abcd'){}", ".optMap(x, [x, x, x, x, x, x, x, x])".repeat(20)), TOO_MUCH),
+        (&format!("optional.of('abcd'){}", ".optMap(x, {'a': x, 'b': x, 'c': x})".repeat(30)), TOO_MUCH),
+        (&format!("optional.of('abcd'){}", ".optMap(x, '%s%s%s%s'.format([x, x, x, x]))".repeat(20)), TOO_MUCH),
+        (&format!("optional.of('\"'){}", ".optMap(x, strings.quote(x))".repeat(40)), TOO_MUCH),
+        ("range(10000).map(i, string(i)).join('xxxxxxxxxxxxxxxx'.replace('x', 'xxxxxxxxxxxxxxxx').replace('x', 'xxxxxxxxxxxxxxxx'))", TOO_MUCH),
+        ("range(1000).map(i, '%1000d').size()", "1000"),
+    ]);
 }
 
 proptest! {

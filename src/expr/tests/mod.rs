@@ -13,7 +13,7 @@ use super::{Cel, Env, NOW};
 fn env() -> Env {
     Env::new()
         .with(NOW, json!("2026-01-01T00:10:00Z"))
-        .with("vars", json!({ "version": "1.12.1", "rounds": 10, "nothing": null, "volumes": ["a", "b"] }))
+        .with("vars", json!({ "version": "1.12.1", "rounds": 10, "nothing": null, "volumes": ["a", "b"], "nested": [1, [2, [3]]] }))
         .with("start", Value::Null)
         .with(
             "o",
@@ -33,7 +33,7 @@ fn eval(source: &str) -> String {
             Ok(value) => value.to_string(),
             Err(error) => {
                 let said = error.to_string();
-                said.strip_suffix(&format!(", in `{source}`")).unwrap_or(&said).to_owned()
+                said.rsplit_once(", in `").map_or(said.as_str(), |(message, _)| message).to_owned()
             }
         },
         Err(mistake) => format!("{mistake}{}", mistake.help.iter().map(|help| format!(" ({help})")).collect::<String>()),

@@ -110,6 +110,16 @@ fn extensions_take_ours() {
         ("size(vars.volumes) + o.status.m.size()", "5"),
         ("base64.encode(bytes(o.kind))", "\"UG9k\""),
         ("'a,b'.split(',')[1]", "\"b\""),
+        ("vars.nested.flatten(2)", "[1,2,3]"),
+        ("vars.nested.map(x, x)", "[1,[2,[3]]]"),
+        ("'a-b-c'.replace('-', '+') + 'aaa'.replace('a', 'b', 2) + 'aa'.replace('a', 'b', -1)", "\"a+b+cbbabb\""),
+        ("'ab'.replace('', '.')", "\".a.b.\""),
+        ("['a', 1].join()", "`join`: expected texts in the list, found int"),
+        ("o.kind.join()", "`join` cannot be applied to a string"),
+        ("'a'.replace('b', 1)", "`replace` cannot be applied to (string, string, int)"),
+        ("type(o.spec) == map && type(o.spec.list) == list && type(semver('1.0.0')) == semver", "true"),
+        ("'%s'.format([{'z': 1, 'y': 2, 'x': {'b': 1, 'a': 2}}])", "\"{x: {a: 2, b: 1}, y: 2, z: 1}\""),
+        ("'%s'.format([o.status.m])", "\"{a: 1, b: 2, c: 3}\""),
     ]);
 }
 
