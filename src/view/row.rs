@@ -70,12 +70,12 @@ impl RowState {
     pub fn after(self, event: &Event) -> Result<Self, IllegalTransition> {
         use EventKind as Fact;
         match (self, &event.kind) {
-            (Self::Waiting, Fact::GroupStarted { .. } | Fact::StepStarted { .. }) => Ok(Self::Running),
-            (Self::Waiting, Fact::StepSkipped { .. }) => Ok(Self::Settled(Outcome::Skipped)),
-            (
+            (Self::Waiting, Fact::GroupStarted { .. } | Fact::StepStarted { .. })
+            | (
                 Self::Running,
                 Fact::AttemptFailed { .. } | Fact::StepProgressed { .. } | Fact::StepNoted { .. } | Fact::StepUp { .. },
             ) => Ok(Self::Running),
+            (Self::Waiting, Fact::StepSkipped { .. }) => Ok(Self::Settled(Outcome::Skipped)),
             (Self::Running, Fact::StepFinished { outcome: Outcome::Skipped, .. }) => {
                 Err(IllegalTransition::of(event, "what has begun can't end as skipped"))
             }

@@ -272,7 +272,7 @@ fn what_did_not_run_names_the_cause() {
         format!("{element} {kind}: {message}")
     };
     insta::assert_snapshot!(message("restart/kill[03]"), @"skipped skipped: its group `restart[03]` did not get to it; the cause is `restart[02]/back`");
-    insta::assert_snapshot!(message("upgrade"), @"skipped skipped: it needs `restart`, which was failed; the cause is `restart[02]/back`");
+    insta::assert_snapshot!(message("upgrade"), @"skipped skipped: it needs `restart`, which failed; the cause is `restart[02]/back`");
     insta::assert_snapshot!(message("rollback"), @"skipped skipped: it needs `verify`, which was skipped; the cause is `restart[02]/back`");
 }
 
