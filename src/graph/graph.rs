@@ -239,6 +239,32 @@ pub(super) mod tests {
     use super::*;
     use crate::event::When;
 
+    /// A plan with something of everything.
+    pub(in crate::graph) const SAMPLE: &str = "
+        install group
+        install/crds apply
+        install/chart helm-install needs=crds
+        download download
+        volumes cells needs=install
+        volumes[one] group
+        volumes[one]/pod apply
+        volumes[one]/ready wait needs=pod
+        volumes[two] group
+        volumes[two]/pod apply
+        volumes[two]/ready wait needs=pod
+        io steady-io needs=volumes,install until=restart
+        restart repeat needs=io,volumes
+        restart[1] group
+        restart[1]/kill pod-kill
+        restart[1]/back wait needs=kill
+        restart[2] group needs=restart[1]
+        restart[2]/kill pod-kill
+        restart[2]/back wait needs=kill
+        verify exec needs=restart,download
+        logs collect failed
+        remove helm-uninstall always needs=verify
+        tidy delete always";
+
     /// A step from `id kind`, followed by any of `needs=a,b`, `until=x` and a `when`.
     ///
     /// Ids of needs and of `until` are relative to the step's scope unless they begin with `/`.

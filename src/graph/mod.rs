@@ -5,12 +5,19 @@
 //! [`Frontier`] decides what may start, as a value: this room knows no plan, no
 //! runtime and no clock.
 
+mod critical;
+mod dot;
+mod folding;
 mod frontier;
 #[expect(
     clippy::module_inception,
     reason = "the type that the room is named for"
 )]
 mod graph;
+mod layout;
+mod mermaid;
+mod svg;
+mod text;
 mod wiring;
 
 #[cfg(test)]
@@ -18,6 +25,12 @@ mod laws;
 #[cfg(test)]
 mod story;
 
+pub use dot::dot;
+pub use folding::LineKind;
 pub use frontier::{CleanUp, Frontier, Move};
 pub use graph::{Graph, StepIx};
+pub use layout::{Layout, Line, Point, Tile};
+pub use mermaid::mermaid;
+pub use svg::svg;
+pub use text::text;
 pub use wiring::Rules;
