@@ -21,14 +21,10 @@ impl Graph {
             .filter(|(step, _)| self.is_leaf(*step))
             .collect();
         let walk = Walk { graph: self, times };
-        let beside = |step: StepIx| {
-            self.until(step).is_some() || self.above(step).any(|up| self.until(up).is_some())
-        };
+        let beside = |step: StepIx| self.until(step).is_some() || self.above(step).any(|up| self.until(up).is_some());
         let all = walk.times.keys().copied();
         let by_itself: Vec<StepIx> = all.clone().filter(|&step| !beside(step)).collect();
-        let last = walk
-            .last_of(by_itself, None)
-            .or_else(|| walk.last_of(all, None));
+        let last = walk.last_of(by_itself, None).or_else(|| walk.last_of(all, None));
         let mut path: Vec<StepIx> = Vec::new();
         let mut next = last;
         // In virtual time many steps take none: the way back must still end.
@@ -119,11 +115,7 @@ impl Walk<'_> {
     }
 
     /// The step that ended last, not after `limit`; of equals the first in plan order.
-    fn last_of(
-        &self,
-        steps: impl IntoIterator<Item = StepIx>,
-        limit: Option<Elapsed>,
-    ) -> Option<StepIx> {
+    fn last_of(&self, steps: impl IntoIterator<Item = StepIx>, limit: Option<Elapsed>) -> Option<StepIx> {
         let steps = steps.into_iter();
         let ended = steps.map(|step| (self.times[&step].1, std::cmp::Reverse(step)));
         let in_time = ended.filter(|(ended, _)| limit.is_none_or(|limit| *ended <= limit));
@@ -144,14 +136,8 @@ mod tests {
                 let (name, span) = word.split_once('=').unwrap();
                 let (began, ended) = span.split_once('-').unwrap();
                 let seconds = |text: &str| Elapsed(text.parse::<u64>().unwrap() * 1_000_000);
-                let step = graph
-                    .all()
-                    .find(|&step| graph.node(step).id.as_str() == name);
-                (
-                    graph.node(step.unwrap()).id.clone(),
-                    seconds(began),
-                    seconds(ended),
-                )
+                let step = graph.all().find(|&step| graph.node(step).id.as_str() == name);
+                (graph.node(step.unwrap()).id.clone(), seconds(began), seconds(ended))
             })
             .collect();
         let (path, took) = graph.critical_path(&times);
@@ -184,12 +170,8 @@ mod tests {
             r[2]/back sleep needs=kill
             never sleep needs=r
             tidy sleep always needs=never";
-        let times =
-            "install=0-2 r[1]/kill=2-3 r[1]/back=3-7 r[2]/kill=7-8 r[2]/back=8-9 tidy=10-11";
-        assert_eq!(
-            path(plan, times),
-            "install > r[1]/kill > r[1]/back > r[2]/kill > r[2]/back > tidy (10s)"
-        );
+        let times = "install=0-2 r[1]/kill=2-3 r[1]/back=3-7 r[2]/kill=7-8 r[2]/back=8-9 tidy=10-11";
+        assert_eq!(path(plan, times), "install > r[1]/kill > r[1]/back > r[2]/kill > r[2]/back > tidy (10s)");
     }
 
     #[test]
@@ -199,10 +181,7 @@ mod tests {
             load sleep needs=io
             tidy sleep always";
         assert_eq!(path(plan, "io=0-21 load=1-20"), "load (19s)");
-        assert_eq!(
-            path(plan, "io=0-21 load=1-20 tidy=21-22"),
-            "load > io > tidy (21s)"
-        );
+        assert_eq!(path(plan, "io=0-21 load=1-20 tidy=21-22"), "load > io > tidy (21s)");
         // In no time at all it still ends.
         assert_eq!(path(plan, "io=0-0 load=0-0 tidy=0-0"), "io > load (0s)");
     }

@@ -33,11 +33,7 @@ pub fn dot(graph: &Graph) -> String {
             LineKind::End => marks.push("style=dashed".to_owned()),
             LineKind::Until => marks.push("style=dotted, label=\"until\"".to_owned()),
         }
-        let marks = if marks.is_empty() {
-            String::new()
-        } else {
-            format!(" [{}]", marks.join(", "))
-        };
+        let marks = if marks.is_empty() { String::new() } else { format!(" [{}]", marks.join(", ")) };
         writeln!(out, "  s{} -> s{}{marks};", exit.at(), entry.at()).expect("a String takes text");
     }
     out + "}\n"
@@ -47,18 +43,11 @@ fn draw(graph: &Graph, fold: &Fold, depth: usize, out: &mut String) {
     let pad = "  ".repeat(depth);
     let (at, label) = (fold.step().at(), quoted(&name(graph, fold.step())));
     let (kind, heading) = (quoted(&kind(graph, fold)), quoted(&heading(graph, fold)));
-    let style = if fold.clean_up {
-        ", style=\"rounded,dashed\""
-    } else {
-        ""
-    };
+    let style = if fold.clean_up { ", style=\"rounded,dashed\"" } else { "" };
     let line = if fold.inside.is_empty() {
         writeln!(out, "{pad}s{at} [label=\"{label}\\n{kind}\"{style}];")
     } else {
-        writeln!(
-            out,
-            "{pad}subgraph cluster_{at} {{\n{pad}  label=\"{heading}\";"
-        )
+        writeln!(out, "{pad}subgraph cluster_{at} {{\n{pad}  label=\"{heading}\";")
     };
     line.expect("a String takes text");
     if !fold.inside.is_empty() {
@@ -71,20 +60,12 @@ fn draw(graph: &Graph, fold: &Fold, depth: usize, out: &mut String) {
 
 /// A text as it may stand between double quotes.
 fn quoted(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace(['\n', '\r'], " ")
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace(['\n', '\r'], " ")
 }
 
 /// The fold that is drawn as a step.
 pub(super) fn find(folds: &[Fold], step: StepIx) -> Option<&Fold> {
-    folds.iter().find_map(|fold| {
-        if fold.step() == step {
-            Some(fold)
-        } else {
-            find(&fold.inside, step)
-        }
-    })
+    folds.iter().find_map(|fold| if fold.step() == step { Some(fold) } else { find(&fold.inside, step) })
 }
 
 #[cfg(test)]

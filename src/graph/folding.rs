@@ -30,8 +30,7 @@ pub(super) enum Cells {
 /// The plan as it is drawn: rounds lie over each other, since they are the same steps.
 pub(super) fn fold(graph: &Graph, cells: Cells) -> Vec<Fold> {
     let top = graph.children(None).iter();
-    top.map(|&step| Fold::of(graph, cells, vec![step]))
-        .collect()
+    top.map(|&step| Fold::of(graph, cells, vec![step])).collect()
 }
 
 impl Fold {
@@ -88,11 +87,7 @@ impl Fold {
 
     /// How many boxes without anything inside it is drawn with.
     pub(super) fn boxes(&self) -> usize {
-        if self.inside.is_empty() {
-            1
-        } else {
-            self.inside.iter().map(Self::boxes).sum()
-        }
+        if self.inside.is_empty() { 1 } else { self.inside.iter().map(Self::boxes).sum() }
     }
 
     /// Boxes that what needs the whole follows.
@@ -113,10 +108,7 @@ impl Fold {
         let loose = self.inside.iter().filter(|inner| !tied(inner));
         let (clean_up, work): (Vec<&Self>, Vec<&Self>) = loose.partition(|inner| inner.clean_up);
         let outer = if work.is_empty() { clean_up } else { work };
-        outer
-            .into_iter()
-            .flat_map(|inner| inner.outer(tied))
-            .collect()
+        outer.into_iter().flat_map(|inner| inner.outer(tied)).collect()
     }
 }
 
@@ -151,16 +143,8 @@ impl Ties {
     /// The lines of what is drawn; needs that others imply are left out.
     pub(super) fn of(graph: &Graph, folds: &[Fold]) -> Self {
         let reduced = graph.reduced_edges();
-        let needs = reduced.into_iter().map(|(from, to)| Tie {
-            from,
-            to,
-            kind: LineKind::Need,
-        });
-        let mut ties = Self {
-            all: Vec::new(),
-            leading_on: BTreeSet::new(),
-            following: BTreeSet::new(),
-        };
+        let needs = reduced.into_iter().map(|(from, to)| Tie { from, to, kind: LineKind::Need });
+        let mut ties = Self { all: Vec::new(), leading_on: BTreeSet::new(), following: BTreeSet::new() };
         let mut shown = BTreeSet::new();
         show(folds, &mut shown);
         for tie in needs.filter(|tie| shown.contains(&tie.from) && shown.contains(&tie.to)) {
@@ -174,11 +158,7 @@ impl Ties {
         ties.add_ends(graph, folds);
         for step in graph.all().filter(|step| shown.contains(step)) {
             if let Some(until) = graph.until(step).filter(|until| shown.contains(until)) {
-                ties.all.push(Tie {
-                    from: step,
-                    to: until,
-                    kind: LineKind::Until,
-                });
+                ties.all.push(Tie { from: step, to: until, kind: LineKind::Until });
             }
         }
         ties
@@ -186,20 +166,12 @@ impl Ties {
 
     /// Clean-up without needs follows the last steps of its scope.
     fn add_ends(&mut self, graph: &Graph, scope: &[Fold]) {
-        let (clean_up, work): (Vec<&Fold>, Vec<&Fold>) =
-            scope.iter().partition(|fold| fold.clean_up);
+        let (clean_up, work): (Vec<&Fold>, Vec<&Fold>) = scope.iter().partition(|fold| fold.clean_up);
         let last = work.iter().filter(|fold| !self.leads_on(fold.step()));
         let last: Vec<StepIx> = last.map(|fold| fold.step()).collect();
-        for fold in clean_up
-            .iter()
-            .filter(|fold| graph.needs(fold.step()).is_empty())
-        {
+        for fold in clean_up.iter().filter(|fold| graph.needs(fold.step()).is_empty()) {
             let to = fold.step();
-            let ends = last.iter().map(|&from| Tie {
-                from,
-                to,
-                kind: LineKind::End,
-            });
+            let ends = last.iter().map(|&from| Tie { from, to, kind: LineKind::End });
             self.all.extend(ends);
         }
         for fold in scope {

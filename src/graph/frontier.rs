@@ -77,15 +77,9 @@ impl Frontier {
     /// # Panics
     /// If steps need each other in a circle: a checked plan has none.
     pub fn new(graph: &Graph, rules: &Rules) -> Self {
-        assert!(
-            graph.cycles().is_empty(),
-            "a checked plan has no steps that need each other"
-        );
+        assert!(graph.cycles().is_empty(), "a checked plan has no steps that need each other");
         let wires = wire(graph, rules);
-        let steps = graph
-            .all()
-            .map(|step| Step::waiting(step, &wires))
-            .collect();
+        let steps = graph.all().map(|step| Step::waiting(step, &wires)).collect();
         let mut scopes = vec![Scope::of(graph.children(None), &wires)];
         scopes.extend(wires.iter().map(|wire| Scope::of(&wire.children, &wires)));
         for (place, wire) in wires.iter().enumerate() {
@@ -94,10 +88,7 @@ impl Frontier {
             }
         }
         let mut frontier = Self {
-            ids: graph
-                .all()
-                .map(|step| graph.node(step).id.clone())
-                .collect(),
+            ids: graph.all().map(|step| graph.node(step).id.clone()).collect(),
             wires,
             steps,
             scopes,
@@ -123,10 +114,7 @@ impl Frontier {
             let wanted = match &next {
                 Move::Open(step) => phase(*step) == Phase::Ready,
                 Move::Stop(step, _) => {
-                    matches!(
-                        phase(*step),
-                        Phase::Opening | Phase::Running | Phase::Closing
-                    )
+                    matches!(phase(*step), Phase::Opening | Phase::Running | Phase::Closing)
                 }
                 Move::Up(_) | Move::Start(_) | Move::Skip(..) | Move::Close { .. } => true,
             };
@@ -165,9 +153,7 @@ impl Frontier {
     pub fn outcome(&self, step: StepIx) -> Option<Outcome> {
         match self.steps[step.at()].phase {
             Phase::Settled(outcome) => Some(outcome),
-            Phase::Waiting | Phase::Ready | Phase::Opening | Phase::Running | Phase::Closing => {
-                None
-            }
+            Phase::Waiting | Phase::Ready | Phase::Opening | Phase::Running | Phase::Closing => None,
         }
     }
 
@@ -178,8 +164,7 @@ impl Frontier {
 
     /// Whether it is clean-up, by itself or because a container it is in is.
     pub fn is_cleanup(&self, step: StepIx) -> bool {
-        self.line(step)
-            .any(|at| self.wires[at.at()].when != When::Passed)
+        self.line(step).any(|at| self.wires[at.at()].when != When::Passed)
     }
 
     /// A step acts now.
@@ -197,16 +182,10 @@ impl Frontier {
 
     /// A container can't open: nothing inside starts. A `Close` with this outcome follows.
     pub fn refused(&mut self, container: StepIx, outcome: Outcome) {
-        let reason = SkipReason::Group {
-            step: self.ids[container.at()].clone(),
-        };
+        let reason = SkipReason::Group { step: self.ids[container.at()].clone() };
         self.skip_inside(container, &reason);
         self.enter_phase(container, Phase::Closing);
-        self.moves.push_back(Move::Close {
-            step: container,
-            outcome,
-            by: Some(container),
-        });
+        self.moves.push_back(Move::Close { step: container, outcome, by: Some(container) });
     }
 
     /// A background step is up: what needs it may start. Says whether that is news.
@@ -230,9 +209,7 @@ impl Frontier {
         let state = &mut self.steps[step.at()];
         state.cut |= cut;
         state.worth = outcome.verdict();
-        if self.wires[step.at()].kind == Kind::Leaf
-            || self.scopes[step.at() + 1].worst != state.worth
-        {
+        if self.wires[step.at()].kind == Kind::Leaf || self.scopes[step.at() + 1].worst != state.worth {
             state.by = step;
         } else if let Some(by) = self.scopes[step.at() + 1].by {
             state.by = by;
@@ -284,9 +261,7 @@ impl Frontier {
 
     /// A scope begins: what waits for nothing in it is due.
     fn enter(&mut self, container: Option<StepIx>, children: &[StepIx]) {
-        let due = children
-            .iter()
-            .filter(|child| self.steps[child.at()].waits == 0);
+        let due = children.iter().filter(|child| self.steps[child.at()].waits == 0);
         self.due.extend(due.copied().map(Reverse));
         if self.scopes[container.map_or(0, |container| container.at() + 1)].before_end == 0 {
             self.end_scope(container);
@@ -298,10 +273,9 @@ impl Frontier {
     fn end_scope(&mut self, container: Option<StepIx>) {
         let children = match container {
             Some(container) => self.wires[container.at()].children.clone(),
-            None => (0..self.steps.len())
-                .map(StepIx::new)
-                .filter(|step| self.wires[step.at()].parent.is_none())
-                .collect(),
+            None => {
+                (0..self.steps.len()).map(StepIx::new).filter(|step| self.wires[step.at()].parent.is_none()).collect()
+            }
         };
         for child in children {
             if self.wires[child.at()].end_of_scope == EndOfScope::At {
@@ -314,9 +288,7 @@ impl Frontier {
     fn release(&mut self, step: StepIx) {
         let state = &mut self.steps[step.at()];
         state.waits -= 1;
-        let open = self.wires[step.at()]
-            .parent
-            .is_none_or(|parent| self.steps[parent.at()].phase == Phase::Running);
+        let open = self.wires[step.at()].parent.is_none_or(|parent| self.steps[parent.at()].phase == Phase::Running);
         if self.steps[step.at()].waits == 0 && open {
             self.due.push(Reverse(step));
         }

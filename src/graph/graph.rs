@@ -50,11 +50,8 @@ impl Graph {
     /// Names that lead nowhere are dropped: a checked plan has none, and a
     /// journal that was changed by hand must still be drawn.
     pub fn new(nodes: &[StepNode]) -> Self {
-        let places: BTreeMap<StepId, StepIx> = nodes
-            .iter()
-            .enumerate()
-            .map(|(place, node)| (node.id.clone(), StepIx::new(place)))
-            .collect();
+        let places: BTreeMap<StepId, StepIx> =
+            nodes.iter().enumerate().map(|(place, node)| (node.id.clone(), StepIx::new(place))).collect();
         let find = |id: &StepId| places.get(id).copied();
         let mut edges = DiGraph::with_capacity(nodes.len(), nodes.len());
         for _ in nodes {
@@ -84,16 +81,7 @@ impl Graph {
                 ends[parent.at()] = ends[parent.at()].max(ends[place]);
             }
         }
-        Self {
-            nodes: nodes.to_vec(),
-            places,
-            needs,
-            edges,
-            parents,
-            children,
-            top,
-            ends,
-        }
+        Self { nodes: nodes.to_vec(), places, needs, edges, parents, children, top, ends }
     }
 
     /// How many nodes there are, containers included.
@@ -148,8 +136,7 @@ impl Graph {
 
     /// Whether it is clean-up, by itself or through a container it is in.
     pub fn is_cleanup(&self, step: StepIx) -> bool {
-        self.node(step).when.is_cleanup()
-            || self.above(step).any(|up| self.node(up).when.is_cleanup())
+        self.node(step).when.is_cleanup() || self.above(step).any(|up| self.node(up).when.is_cleanup())
     }
 
     /// The steps it needs, in the order in which they are written.
@@ -168,9 +155,16 @@ impl Graph {
         dependents
     }
 
-    /// The step with which a background step ends.
+    /// The step with which a background step ends. Rounds and cells have none of
+    /// their own: they are in the background with the whole they are of.
     pub fn until(&self, step: StepIx) -> Option<StepIx> {
-        self.node(step).until.as_ref().and_then(|id| self.find(id))
+        let whole = self.parent(step).map(|parent| &self.node(parent).kind);
+        match whole {
+            Some(NodeKind::Repeat | NodeKind::Cells) => None,
+            Some(NodeKind::Group | NodeKind::Verb(_)) | None => {
+                self.node(step).until.as_ref().and_then(|id| self.find(id))
+            }
+        }
     }
 
     /// Steps that need each other in a circle, each circle in plan order. A checked plan has none.
@@ -179,10 +173,7 @@ impl Graph {
             .into_iter()
             .filter(|knot| knot.len() > 1 || self.edges.contains_edge(knot[0], knot[0]))
             .map(|knot| {
-                let mut knot: Vec<StepIx> = knot
-                    .into_iter()
-                    .map(|node| StepIx::new(node.index()))
-                    .collect();
+                let mut knot: Vec<StepIx> = knot.into_iter().map(|node| StepIx::new(node.index())).collect();
                 knot.sort_unstable();
                 knot
             })
@@ -273,9 +264,7 @@ pub(super) mod tests {
         let path = words.next().expect("an id");
         let id = |path: &str| {
             path.split('/')
-                .fold(None, |id: Option<StepId>, name| {
-                    Some(id.map_or_else(|| StepId::root(name), |id| id.join(name)))
-                })
+                .fold(None, |id: Option<StepId>, name| Some(id.map_or_else(|| StepId::root(name), |id| id.join(name))))
                 .expect("an id")
         };
         // A round or cell stands in the step it is of, as `a[1]` in `a`; others in what is before their last slash.
@@ -321,21 +310,13 @@ pub(super) mod tests {
 
     /// A graph from one line for each step.
     pub(in crate::graph) fn graph(lines: &str) -> Graph {
-        let nodes: Vec<StepNode> = lines
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-            .map(node)
-            .collect();
+        let nodes: Vec<StepNode> = lines.lines().map(str::trim).filter(|line| !line.is_empty()).map(node).collect();
         Graph::new(&nodes)
     }
 
     fn names(graph: &Graph, edges: &[(StepIx, StepIx)]) -> Vec<String> {
         let name = |step: StepIx| graph.node(step).id.to_string();
-        edges
-            .iter()
-            .map(|&(from, to)| format!("{} -> {}", name(from), name(to)))
-            .collect()
+        edges.iter().map(|&(from, to)| format!("{} -> {}", name(from), name(to))).collect()
     }
 
     #[test]
@@ -369,10 +350,7 @@ pub(super) mod tests {
              g/x sleep
              g/y sleep needs=x",
         );
-        assert_eq!(
-            names(&graph, &graph.reduced_edges()),
-            ["a -> b", "b -> c", "c -> g", "g/x -> g/y"]
-        );
+        assert_eq!(names(&graph, &graph.reduced_edges()), ["a -> b", "b -> c", "c -> g", "g/x -> g/y"]);
     }
 
     #[test]
@@ -384,11 +362,8 @@ pub(super) mod tests {
              d sleep needs=d
              e sleep needs=d",
         );
-        let ids: Vec<Vec<usize>> = graph
-            .cycles()
-            .into_iter()
-            .map(|cycle| cycle.into_iter().map(StepIx::at).collect())
-            .collect();
+        let ids: Vec<Vec<usize>> =
+            graph.cycles().into_iter().map(|cycle| cycle.into_iter().map(StepIx::at).collect()).collect();
         assert_eq!(ids, [vec![0, 1, 2], vec![3]]);
         assert_eq!(graph.reduced_edges().len(), 5);
     }

@@ -25,11 +25,7 @@ impl std::fmt::Debug for Tape {
         writeln!(f, "{:?}", self.numbers)?;
         for node in Sketch::draw(&mut tape, true).nodes {
             let needs: Vec<&str> = node.needs.iter().map(StepId::as_str).collect();
-            writeln!(
-                f,
-                "{} {:?} {needs:?} {:?} {:?}",
-                node.id, node.kind, node.when, node.until
-            )?;
+            writeln!(f, "{} {:?} {needs:?} {:?} {:?}", node.id, node.kind, node.when, node.until)?;
         }
         Ok(())
     }
@@ -63,10 +59,7 @@ struct Sketch {
 
 impl Sketch {
     fn draw(tape: &mut Tape, background: bool) -> Self {
-        let mut sketch = Self {
-            background,
-            ..Self::default()
-        };
+        let mut sketch = Self { background, ..Self::default() };
         let count = 1 + tape.pick(6);
         sketch.scope(tape, None, &[], count, 1);
         sketch
@@ -84,14 +77,7 @@ impl Sketch {
     }
 
     /// Steps of a file or a group; `outer` are those of the scopes around it that a background step may name.
-    fn scope(
-        &mut self,
-        tape: &mut Tape,
-        group: Option<&StepId>,
-        outer: &[StepId],
-        count: usize,
-        depth: usize,
-    ) {
+    fn scope(&mut self, tape: &mut Tape, group: Option<&StepId>, outer: &[StepId], count: usize, depth: usize) {
         let name = |i: usize| {
             let name = format!("s{i}");
             group.map_or_else(|| StepId::root(&name), |group| group.join(&name))
@@ -117,8 +103,7 @@ impl Sketch {
             }
             if tape.rarely(10) {
                 let expression = node.id.to_string();
-                self.left_out
-                    .insert(node.id.clone(), SkipReason::If { expression });
+                self.left_out.insert(node.id.clone(), SkipReason::If { expression });
             }
             self.body(tape, node, &around, depth);
         }
@@ -135,21 +120,17 @@ impl Sketch {
             }
             7 | 8 => {
                 let repeat = kind == 7;
-                node.kind = if repeat {
-                    NodeKind::Repeat
-                } else {
-                    NodeKind::Cells
-                };
+                node.kind = if repeat { NodeKind::Repeat } else { NodeKind::Cells };
                 if repeat && tape.rarely(2) {
                     self.stop.insert(id.clone());
                 }
-                let copied = tape.rarely(2).then_some(node.when);
+                let copied = tape.rarely(2).then_some((node.when, node.until.clone()));
                 self.nodes.push(node);
                 let mut before: Option<StepId> = None;
                 for i in 0..tape.pick(4) {
                     let inner = id.index(&i.to_string());
                     let mut inside = blank(inner.clone(), Some(id.clone()), NodeKind::Group);
-                    inside.when = copied.unwrap_or_default();
+                    (inside.when, inside.until) = copied.clone().unwrap_or_default();
                     if repeat {
                         inside.needs = before.replace(inner).into_iter().collect();
                     }
@@ -219,10 +200,7 @@ const FATES: [Outcome; 8] = [
 impl Course {
     fn new(sketch: &Sketch, tape: &mut Tape) -> Self {
         let (graph, rules) = sketch.graph();
-        let fates = graph
-            .all()
-            .map(|step| (step, FATES[tape.pick(8)]))
-            .collect();
+        let fates = graph.all().map(|step| (step, FATES[tape.pick(8)])).collect();
         Self {
             frontier: Frontier::new(&graph, &rules),
             seen: vec![Seen::default(); graph.len()],
@@ -297,11 +275,7 @@ impl Course {
                 self.opening.remove(&step);
                 let stopped = self.seen[step.at()].stopped.is_some();
                 if stopped || self.fates[&step] == Outcome::Inconclusive {
-                    let outcome = if stopped {
-                        Outcome::Cancelled
-                    } else {
-                        Outcome::Inconclusive
-                    };
+                    let outcome = if stopped { Outcome::Cancelled } else { Outcome::Inconclusive };
                     self.frontier.refused(step, outcome);
                 } else {
                     self.seen[step.at()].opened = true;
@@ -331,11 +305,7 @@ impl Course {
     fn settle(&mut self, step: StepIx, outcome: Outcome) {
         let seen = &mut self.seen[step.at()];
         seen.running = false;
-        assert_eq!(
-            seen.settled.replace(outcome),
-            None,
-            "{step:?} settles twice"
-        );
+        assert_eq!(seen.settled.replace(outcome), None, "{step:?} settles twice");
         self.frontier.settled(step, outcome);
     }
 
@@ -345,28 +315,15 @@ impl Course {
             .all()
             .filter(|step| self.seen[step.at()].opened && self.seen[step.at()].settled.is_none())
             .collect();
-        let kept = if tape.rarely(4) {
-            CleanUp::Dropped
-        } else {
-            CleanUp::Kept
-        };
+        let kept = if tape.rarely(4) { CleanUp::Dropped } else { CleanUp::Kept };
         if !open.is_empty() && tape.rarely(2) {
             let group = open[tape.pick(open.len())];
             self.halted.insert(group);
-            self.frontier
-                .halt(group, CancelReason::Deadline, CleanUp::Kept);
+            self.frontier.halt(group, CancelReason::Deadline, CleanUp::Kept);
             return;
         }
-        let reason = [
-            CancelReason::FailFast,
-            CancelReason::Interrupt,
-            CancelReason::SecondSignal,
-        ][tape.pick(3)];
-        let kept = if reason == CancelReason::SecondSignal {
-            CleanUp::Dropped
-        } else {
-            kept
-        };
+        let reason = [CancelReason::FailFast, CancelReason::Interrupt, CancelReason::SecondSignal][tape.pick(3)];
+        let kept = if reason == CancelReason::SecondSignal { CleanUp::Dropped } else { kept };
         let (before, spared) = self.cancelled.unwrap_or((reason, kept));
         self.cancelled = Some((before.max(reason), spared.min(kept)));
         self.frontier.cancel(reason, kept);
@@ -421,11 +378,7 @@ impl Course {
     }
 
     fn when(&self, step: StepIx) -> When {
-        if self.is_round_or_cell(step) {
-            When::Passed
-        } else {
-            self.graph.node(step).when
-        }
+        if self.is_round_or_cell(step) { When::Passed } else { self.graph.node(step).when }
     }
 
     /// A step begins only inside an open group, with its needs met, and once.
@@ -439,15 +392,9 @@ impl Course {
             let needed = &self.seen[need.at()];
             // Clean-up may follow what is only up when all else waits for it.
             let quiet = self.when(step) != When::Passed && self.is_quiet(need);
-            prop_assert!(
-                needed.settled.is_some() || needed.up || quiet,
-                "{step:?} is early"
-            );
+            prop_assert!(needed.settled.is_some() || needed.up || quiet, "{step:?} is early");
             if self.when(step) == When::Passed && !self.is_round_or_cell(step) {
-                prop_assert!(
-                    self.is_met(need),
-                    "{step:?} runs though {need:?} did not pass"
-                );
+                prop_assert!(self.is_met(need), "{step:?} runs though {need:?} did not pass");
             }
             if self.is_round_or_cell(step) {
                 prop_assert!(needed.settled.is_some(), "rounds follow each other");
@@ -476,10 +423,7 @@ impl Course {
         let line = || std::iter::once(step).chain(self.graph.above(step));
         let bad = |step: StepIx| self.seen[step.at()].settled.is_some_and(is_bad);
         match reason {
-            SkipReason::Need {
-                step: need,
-                outcome,
-            } => {
+            SkipReason::Need { step: need, outcome } => {
                 let need = at(need);
                 prop_assert!(self.graph.needs(step).contains(&need));
                 prop_assert_eq!(self.seen[need.at()].settled, Some(*outcome));
@@ -510,25 +454,17 @@ impl Course {
                 prop_assert!(self.rules.stop_on_failure.contains(&parent));
                 prop_assert!(round < step && self.graph.parent(round) == Some(parent));
                 let failed = &self.seen[round.at()];
-                prop_assert!(
-                    failed
-                        .settled
-                        .is_some_and(|outcome| outcome != Outcome::Passed)
-                );
+                prop_assert!(failed.settled.is_some_and(|outcome| outcome != Outcome::Passed));
             }
             SkipReason::Group { step: group } => {
                 let group = at(group);
                 prop_assert!(line().skip(1).any(|above| above == group));
                 prop_assert!(!self.seen[group.at()].opened);
             }
-            SkipReason::Cancelled {
-                by: CancelReason::Until,
-            } => {
+            SkipReason::Cancelled { by: CancelReason::Until } => {
                 prop_assert!(line().any(|at| self.graph.until(at).is_some()));
             }
-            SkipReason::Cancelled {
-                by: CancelReason::Deadline,
-            } => {
+            SkipReason::Cancelled { by: CancelReason::Deadline } => {
                 prop_assert!(line().any(|at| self.halted.contains(&at)));
             }
             SkipReason::Cancelled { by } => {
@@ -549,10 +485,7 @@ enum Act {
 }
 
 fn is_bad(outcome: Outcome) -> bool {
-    matches!(
-        outcome,
-        Outcome::Failed | Outcome::Errored | Outcome::Inconclusive
-    )
+    matches!(outcome, Outcome::Failed | Outcome::Errored | Outcome::Inconclusive)
 }
 
 /// The same rules said without counters, for plans that nothing disturbs and nothing runs beside.
@@ -564,11 +497,7 @@ struct Naive<'a> {
 
 impl Naive<'_> {
     fn solve(course: &Course) -> BTreeMap<StepIx, Outcome> {
-        let mut naive = Naive {
-            course,
-            outcomes: BTreeMap::new(),
-            by_choice: BTreeSet::new(),
-        };
+        let mut naive = Naive { course, outcomes: BTreeMap::new(), by_choice: BTreeSet::new() };
         naive.scope(None);
         naive.outcomes
     }
@@ -587,13 +516,8 @@ impl Naive<'_> {
                 break;
             }
         }
-        let counted = children
-            .iter()
-            .filter(|&&step| self.course.when(step) == When::Passed);
-        counted
-            .map(|&step| self.worth(step))
-            .max()
-            .unwrap_or(Verdict::Pass)
+        let counted = children.iter().filter(|&&step| self.course.when(step) == When::Passed);
+        counted.map(|&step| self.worth(step)).max().unwrap_or(Verdict::Pass)
     }
 
     /// Other steps that a clean-up without needs waits for.
@@ -610,8 +534,7 @@ impl Naive<'_> {
                 }
             }
         }
-        let before =
-            |step: &StepIx| self.course.when(*step) == When::Passed && !after.contains(step);
+        let before = |step: &StepIx| self.course.when(*step) == When::Passed && !after.contains(step);
         children.iter().copied().filter(before).collect()
     }
 
@@ -645,17 +568,9 @@ impl Naive<'_> {
         let awaited = self.awaited(step, children);
         let bad = awaited.iter().any(|need| is_bad(self.outcomes[need]));
         let kind = &course.graph.node(step).kind;
-        let empty = course.graph.children(Some(step)).is_empty()
-            && matches!(kind, NodeKind::Repeat | NodeKind::Cells);
-        let blocked = !needs_hold
-            && if in_repeat {
-                stops
-            } else {
-                course.when(step) == When::Passed
-            };
-        let chosen = course.rules.left_out.contains_key(&step)
-            || (course.when(step) == When::Failed && !bad)
-            || empty;
+        let empty = course.graph.children(Some(step)).is_empty() && matches!(kind, NodeKind::Repeat | NodeKind::Cells);
+        let blocked = !needs_hold && if in_repeat { stops } else { course.when(step) == When::Passed };
+        let chosen = course.rules.left_out.contains_key(&step) || (course.when(step) == When::Failed && !bad) || empty;
         let outcome = if blocked {
             Outcome::Skipped
         } else if chosen {
@@ -688,11 +603,7 @@ impl Naive<'_> {
         if outcome != Outcome::Skipped || self.by_choice.contains(&step) {
             return outcome.verdict();
         }
-        let cause = self
-            .needs(step)
-            .iter()
-            .find(|&&need| !self.ok(need))
-            .unwrap();
+        let cause = self.needs(step).iter().find(|&&need| !self.ok(need)).unwrap();
         let worth = self.worth(*cause);
         if self.course.when(*cause) != When::Passed {
             worth.clamp(Verdict::Cancelled, Verdict::Inconclusive)

@@ -132,11 +132,8 @@ fn everything(fold: Fold) -> Vec<StepIx> {
 /// The one place that knows dagre.
 fn lay_out(graph: &Graph, folds: &[Fold]) -> Layout {
     let ties = Ties::of(graph, folds);
-    let mut dagre: Dagre<NodeLabel, EdgeLabel> = Dagre::with_options(GraphOptions {
-        directed: true,
-        multigraph: false,
-        compound: true,
-    });
+    let mut dagre: Dagre<NodeLabel, EdgeLabel> =
+        Dagre::with_options(GraphOptions { directed: true, multigraph: false, compound: true });
     for fold in folds {
         put(graph, &mut dagre, None, fold);
     }
@@ -163,13 +160,7 @@ fn lay_out(graph: &Graph, folds: &[Fold]) -> Layout {
         ..LayoutOptions::default()
     };
     dagre::layout(&mut dagre, Some(options));
-    let mut layout = Layout {
-        width: 0.0,
-        height: 0.0,
-        nodes: Vec::new(),
-        frames: Vec::new(),
-        edges: Vec::new(),
-    };
+    let mut layout = Layout { width: 0.0, height: 0.0, nodes: Vec::new(), frames: Vec::new(), edges: Vec::new() };
     for fold in folds {
         take(graph, &dagre, fold, &mut layout);
     }
@@ -191,10 +182,7 @@ fn put(graph: &Graph, dagre: &mut Dagre<NodeLabel, EdgeLabel>, frame: Option<&st
     let key = key(fold.step());
     let mut label = NodeLabel::default();
     if fold.inside.is_empty() {
-        let letters = name(graph, fold.step())
-            .chars()
-            .count()
-            .max(kind(graph, fold).chars().count());
+        let letters = name(graph, fold.step()).chars().count().max(kind(graph, fold).chars().count());
         label.width = 24.0 + LETTER * f64::from(u32::try_from(letters.min(40)).unwrap_or(40));
         label.height = BOX_HEIGHT;
     }
@@ -208,12 +196,7 @@ fn put(graph: &Graph, dagre: &mut Dagre<NodeLabel, EdgeLabel>, frame: Option<&st
 }
 
 /// Takes the place of a fold and of what is in it; frames are drawn around what they hold.
-fn take(
-    graph: &Graph,
-    dagre: &Dagre<NodeLabel, EdgeLabel>,
-    fold: &Fold,
-    layout: &mut Layout,
-) -> [f64; 4] {
+fn take(graph: &Graph, dagre: &Dagre<NodeLabel, EdgeLabel>, fold: &Fold, layout: &mut Layout) -> [f64; 4] {
     let id = |&step: &StepIx| graph.node(step).id.clone();
     let mut tile = Tile {
         id: id(&fold.step()),
@@ -228,9 +211,7 @@ fn take(
         height: 0.0,
     };
     if fold.inside.is_empty() {
-        let place = dagre
-            .node(&key(fold.step()))
-            .expect("what was put in is there");
+        let place = dagre.node(&key(fold.step())).expect("what was put in is there");
         let (x, y) = (place.x.unwrap_or_default(), place.y.unwrap_or_default());
         let (across, down) = (place.width / 2.0, place.height / 2.0);
         let edges = [x - across, y - down, x + across, y + down];
@@ -240,30 +221,17 @@ fn take(
     }
     let at = layout.frames.len();
     layout.frames.push(tile);
-    let inner = fold
-        .inside
-        .iter()
-        .map(|inner| take(graph, dagre, inner, layout));
+    let inner = fold.inside.iter().map(|inner| take(graph, dagre, inner, layout));
     let around = inner.reduce(cover).expect("a frame holds something");
     let [left, top, right, bottom] = around;
-    let edges = [
-        left - MARGIN,
-        top - HEADING,
-        right + MARGIN,
-        bottom + MARGIN,
-    ];
+    let edges = [left - MARGIN, top - HEADING, right + MARGIN, bottom + MARGIN];
     layout.frames[at].span(edges);
     edges
 }
 
 /// Left, top, right and bottom of both.
 fn cover(a: [f64; 4], b: [f64; 4]) -> [f64; 4] {
-    [
-        a[0].min(b[0]),
-        a[1].min(b[1]),
-        a[2].max(b[2]),
-        a[3].max(b[3]),
-    ]
+    [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])]
 }
 
 impl Tile {
@@ -276,34 +244,14 @@ impl Tile {
 impl Layout {
     /// A line that leaves a box in the middle of its right side and enters in the
     /// middle of the left, whatever bends it has between.
-    fn line(
-        &self,
-        from: &StepId,
-        to: &StepId,
-        kind: LineKind,
-        bends: &[dagre::Point],
-    ) -> Option<Line> {
+    fn line(&self, from: &StepId, to: &StepId, kind: LineKind, bends: &[dagre::Point]) -> Option<Line> {
         let tile = |id: &StepId| self.nodes.iter().find(|tile| tile.id == *id);
         let (start, end) = (tile(from)?, tile(to)?);
-        let mut points = vec![Point {
-            x: start.x + start.width,
-            y: start.y + start.height / 2.0,
-        }];
+        let mut points = vec![Point { x: start.x + start.width, y: start.y + start.height / 2.0 }];
         let inner = bends.get(1..bends.len().saturating_sub(1));
-        points.extend(inner.unwrap_or_default().iter().map(|bend| Point {
-            x: bend.x,
-            y: bend.y,
-        }));
-        points.push(Point {
-            x: end.x,
-            y: end.y + end.height / 2.0,
-        });
-        Some(Line {
-            from: from.clone(),
-            to: to.clone(),
-            kind,
-            points,
-        })
+        points.extend(inner.unwrap_or_default().iter().map(|bend| Point { x: bend.x, y: bend.y }));
+        points.push(Point { x: end.x, y: end.y + end.height / 2.0 });
+        Some(Line { from: from.clone(), to: to.clone(), kind, points })
     }
 
     /// Moves everything into view, lines included: outer lines leave the boxes' bounds.
@@ -351,23 +299,12 @@ mod tests {
     fn every_step_is_in_the_drawing_and_rounds_lie_over_each_other() {
         let graph = graph(SAMPLE);
         let layout = graph.layout().unwrap();
-        let all: BTreeSet<&str> = graph
-            .all()
-            .map(|step| graph.node(step).id.as_str())
-            .collect();
+        let all: BTreeSet<&str> = graph.all().map(|step| graph.node(step).id.as_str()).collect();
         assert_eq!(shown(&layout), all);
-        let kill = layout
-            .nodes
-            .iter()
-            .find(|tile| tile.label == "kill")
-            .unwrap();
+        let kill = layout.nodes.iter().find(|tile| tile.label == "kill").unwrap();
         let kills: Vec<&str> = kill.stands_for.iter().map(StepId::as_str).collect();
         assert_eq!(kills, ["restart[1]/kill", "restart[2]/kill"]);
-        let restart = layout
-            .frames
-            .iter()
-            .find(|tile| tile.label == "restart")
-            .unwrap();
+        let restart = layout.frames.iter().find(|tile| tile.label == "restart").unwrap();
         assert_eq!(restart.detail, "2 rounds");
     }
 
@@ -389,11 +326,7 @@ mod tests {
         for line in &layout.edges {
             let to = layout.nodes.iter().find(|tile| tile.id == line.to).unwrap();
             let end = line.points.last().unwrap();
-            assert!(
-                (end.x - to.x).abs() < 0.2,
-                "{} ends beside its box",
-                line.to
-            );
+            assert!((end.x - to.x).abs() < 0.2, "{} ends beside its box", line.to);
         }
     }
 

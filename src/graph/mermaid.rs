@@ -27,13 +27,8 @@ fn draw(graph: &Graph, fold: &Fold, depth: usize, out: &mut String) {
     let (at, label) = (fold.step().at(), quoted(&name(graph, fold.step())));
     let kind = quoted(&kind(graph, fold));
     if fold.inside.is_empty() {
-        let (open, close) = if fold.clean_up {
-            ("([", "])")
-        } else {
-            ("[", "]")
-        };
-        writeln!(out, "{pad}s{at}{open}\"{label}<br/>{kind}\"{close}")
-            .expect("a String takes text");
+        let (open, close) = if fold.clean_up { ("([", "])") } else { ("[", "]") };
+        writeln!(out, "{pad}s{at}{open}\"{label}<br/>{kind}\"{close}").expect("a String takes text");
         return;
     }
     let heading = quoted(&heading(graph, fold));
@@ -111,9 +106,6 @@ mod tests {
     #[test]
     fn a_cell_s_text_stays_inside_its_quotes() {
         let drawn = mermaid(&graph("v cells\n v[\"]<b>] sleep"));
-        assert!(
-            drawn.contains(r#""v[#34;]#60;b#62;]<br/>sleep""#),
-            "{drawn}"
-        );
+        assert!(drawn.contains(r#""v[#34;]#60;b#62;]<br/>sleep""#), "{drawn}");
     }
 }

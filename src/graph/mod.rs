@@ -9,10 +9,7 @@ mod critical;
 mod dot;
 mod folding;
 mod frontier;
-#[expect(
-    clippy::module_inception,
-    reason = "the type that the room is named for"
-)]
+#[expect(clippy::module_inception, reason = "the type that the room is named for")]
 mod graph;
 mod layout;
 mod mermaid;

@@ -21,9 +21,7 @@ fn play_with(plan: &str, rules: impl FnOnce(&Graph, &mut Rules), script: &str) -
     let mut lines = vec![format!("begin: {}", happened(&graph, &mut frontier))];
     for word in script.split_whitespace() {
         let find = |name: &str| {
-            let found = graph
-                .all()
-                .find(|&step| graph.node(step).id.as_str() == name);
+            let found = graph.all().find(|&step| graph.node(step).id.as_str() == name);
             found.unwrap_or_else(|| panic!("no step {name}"))
         };
         if let Some(how) = word.strip_prefix('!') {
@@ -49,16 +47,10 @@ fn play_with(plan: &str, rules: impl FnOnce(&Graph, &mut Rules), script: &str) -
 }
 
 fn outcome_named(name: &str) -> Outcome {
-    [
-        Outcome::Failed,
-        Outcome::Errored,
-        Outcome::Inconclusive,
-        Outcome::Cancelled,
-        Outcome::Passed,
-    ]
-    .into_iter()
-    .find(|outcome| outcome.word() == name)
-    .expect("an outcome")
+    [Outcome::Failed, Outcome::Errored, Outcome::Inconclusive, Outcome::Cancelled, Outcome::Passed]
+        .into_iter()
+        .find(|outcome| outcome.word() == name)
+        .expect("an outcome")
 }
 
 fn happened(graph: &Graph, frontier: &mut Frontier) -> String {
@@ -86,11 +78,7 @@ fn happened(graph: &Graph, frontier: &mut Frontier) -> String {
             }
         }
     }
-    if said.is_empty() {
-        "-".to_owned()
-    } else {
-        said.join(", ")
-    }
+    if said.is_empty() { "-".to_owned() } else { said.join(", ") }
 }
 
 fn short(reason: &SkipReason) -> String {
@@ -108,12 +96,8 @@ fn short(reason: &SkipReason) -> String {
 
 fn leave_out(name: &'static str) -> impl FnOnce(&Graph, &mut Rules) {
     move |graph, rules| {
-        let step = graph
-            .all()
-            .find(|&step| graph.node(step).id.as_str() == name);
-        let flag = SkipReason::Flag {
-            flag: format!("--skip {name}"),
-        };
+        let step = graph.all().find(|&step| graph.node(step).id.as_str() == name);
+        let flag = SkipReason::Flag { flag: format!("--skip {name}") };
         rules.left_out.insert(step.unwrap(), flag);
     }
 }
@@ -348,9 +332,9 @@ fn a_background_part_is_up_when_all_in_it_passed_or_is_up() {
 fn a_background_repeat_is_up_after_its_first_round() {
     let plan = "
         chaos repeat until=load
-        chaos[1] sleep
-        chaos[2] sleep needs=chaos[1]
-        chaos[3] sleep needs=chaos[2]
+        chaos[1] sleep until=load
+        chaos[2] sleep needs=chaos[1] until=load
+        chaos[3] sleep needs=chaos[2] until=load
         load sleep needs=chaos";
     insta::assert_snapshot!(play(plan, "chaos[1] load chaos[2]=cancelled"), @r"
     begin: open chaos, start chaos[1]
@@ -475,11 +459,7 @@ fn ten_thousand_steps_settle() {
     let mut plan = String::new();
     for i in 0..5_000 {
         writeln!(plan, "wide-{i} sleep").unwrap();
-        let need = if i == 0 {
-            String::new()
-        } else {
-            format!("needs=chain-{}", i - 1)
-        };
+        let need = if i == 0 { String::new() } else { format!("needs=chain-{}", i - 1) };
         writeln!(plan, "chain-{i} sleep {need}").unwrap();
     }
     plan.push_str("tidy sleep always\n");
@@ -494,9 +474,5 @@ fn ten_thousand_steps_settle() {
         let step = started.pop().expect("something runs until it is over");
         frontier.settled(step, Outcome::Passed);
     }
-    assert!(
-        graph
-            .all()
-            .all(|step| frontier.outcome(step) == Some(Outcome::Passed))
-    );
+    assert!(graph.all().all(|step| frontier.outcome(step) == Some(Outcome::Passed)));
 }

@@ -20,9 +20,7 @@ pub fn svg(layout: &Layout) -> String {
         line(format_args!("{}", rect(frame, "#f4f6f8", "#b8c0c8")));
         let label = escape(&frame.heading);
         let (x, y) = (frame.x + 10.0, frame.y + 15.0);
-        line(format_args!(
-            "<text x=\"{x}\" y=\"{y}\" fill=\"#555\">{label}</text>"
-        ));
+        line(format_args!("<text x=\"{x}\" y=\"{y}\" fill=\"#555\">{label}</text>"));
     }
     for edge in &layout.edges {
         let mut points = edge.points.iter().enumerate();
@@ -54,18 +52,8 @@ pub fn svg(layout: &Layout) -> String {
 }
 
 fn rect(tile: &Tile, fill: &str, stroke: &str) -> String {
-    let Tile {
-        x,
-        y,
-        width,
-        height,
-        ..
-    } = tile;
-    let dash = if tile.clean_up {
-        " stroke-dasharray=\"4 3\""
-    } else {
-        ""
-    };
+    let Tile { x, y, width, height, .. } = tile;
+    let dash = if tile.clean_up { " stroke-dasharray=\"4 3\"" } else { "" };
     format!(
         "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"6\" fill=\"{fill}\" stroke=\"{stroke}\"{dash}/>"
     )
@@ -96,10 +84,7 @@ mod tests {
     fn names_can_not_break_the_drawing() {
         let graph = graph("v cells\n v[</text><script>&\u{1}] sleep\n after sleep needs=v");
         let drawn = svg(&graph.layout().unwrap());
-        assert!(
-            drawn.contains("v[&lt;/text&gt;&lt;script&gt;&amp;\u{fffd}]"),
-            "{drawn}"
-        );
+        assert!(drawn.contains("v[&lt;/text&gt;&lt;script&gt;&amp;\u{fffd}]"), "{drawn}");
         assert!(!drawn.contains("<script"));
         assert_eq!(drawn.matches("<path d=\"M").count(), 2);
     }

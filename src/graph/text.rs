@@ -67,11 +67,7 @@ pub(super) fn kind(graph: &Graph, fold: &Fold) -> String {
 /// What stands over a frame: a name, with what it is if that is not plain to see.
 pub(super) fn heading(graph: &Graph, fold: &Fold) -> String {
     let name = name(graph, fold.step());
-    if fold.rounds.is_none() && fold.cells.is_empty() {
-        name
-    } else {
-        format!("{name}: {}", kind(graph, fold))
-    }
+    if fold.rounds.is_none() && fold.cells.is_empty() { name } else { format!("{name}: {}", kind(graph, fold)) }
 }
 
 /// When it runs, in words.
@@ -83,11 +79,7 @@ fn order(graph: &Graph, step: StepIx) -> String {
         When::Always => parts.push("always".to_owned()),
         When::Failed => parts.push("on failure".to_owned()),
     }
-    let needs: Vec<String> = graph
-        .needs(step)
-        .iter()
-        .map(|&need| name(graph, need))
-        .collect();
+    let needs: Vec<String> = graph.needs(step).iter().map(|&need| name(graph, need)).collect();
     if !needs.is_empty() {
         parts.push(format!("after {}", crate::text::and(&needs)));
     } else if node.when != When::Passed {

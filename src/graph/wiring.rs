@@ -104,9 +104,7 @@ fn one(graph: &Graph, rules: &Rules, step: StepIx) -> Wire {
         kind: match node.kind {
             NodeKind::Verb(_) => Kind::Leaf,
             NodeKind::Group => Kind::Group,
-            NodeKind::Repeat => Kind::Repeat {
-                stop_on_failure: rules.stop_on_failure.contains(&step),
-            },
+            NodeKind::Repeat => Kind::Repeat { stop_on_failure: rules.stop_on_failure.contains(&step) },
             NodeKind::Cells => Kind::Cells,
         },
         parent,
@@ -133,9 +131,8 @@ fn reach(wires: &[Wire], step: StepIx) -> usize {
     let mut at = step;
     while let Some(parent) = wires[at.at()].parent {
         let above = &wires[parent.at()];
-        let more_of_the_same = matches!(above.kind, Kind::Repeat { .. })
-            && above.beside.is_some()
-            && above.children.first() != Some(&at);
+        let more_of_the_same =
+            matches!(above.kind, Kind::Repeat { .. }) && above.beside.is_some() && above.children.first() != Some(&at);
         if wires[at.at()].when != When::Passed || more_of_the_same {
             break;
         }

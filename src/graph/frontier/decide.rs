@@ -29,12 +29,10 @@ impl Frontier {
     pub(super) fn objection(&mut self, step: StepIx) -> Option<SkipReason> {
         let wire = &self.wires[step.at()];
         let halted = self.halted(step);
-        let rounds = wire
-            .parent
-            .and_then(|parent| match self.wires[parent.at()].kind {
-                Kind::Repeat { stop_on_failure } => Some(stop_on_failure),
-                Kind::Leaf | Kind::Group | Kind::Cells => None,
-            });
+        let rounds = wire.parent.and_then(|parent| match self.wires[parent.at()].kind {
+            Kind::Repeat { stop_on_failure } => Some(stop_on_failure),
+            Kind::Leaf | Kind::Group | Kind::Cells => None,
+        });
         let unmet = wire.needs.iter().copied().find(|&need| !self.is_met(need));
         match (rounds, unmet) {
             (Some(true), Some(before)) if halted.is_none() => {
@@ -72,9 +70,7 @@ impl Frontier {
         if wire.needs.is_empty() {
             return self.scope_of(step).bad;
         }
-        wire.needs
-            .iter()
-            .any(|&need| self.outcome(need).is_some_and(is_bad))
+        wire.needs.iter().any(|&need| self.outcome(need).is_some_and(is_bad))
     }
 
     pub(super) fn skip(&mut self, step: StepIx, reason: SkipReason) {
@@ -98,17 +94,11 @@ impl Frontier {
                 None => (Verdict::Inconclusive, step),
             },
             // It was to run beside something and did not: nothing is green by accident.
-            SkipReason::Cancelled {
-                by: CancelReason::Until,
-            } => (Verdict::Inconclusive, step),
+            SkipReason::Cancelled { by: CancelReason::Until } => (Verdict::Inconclusive, step),
             SkipReason::Cancelled { .. } => (Verdict::Cancelled, step),
         };
-        let cut = matches!(
-            reason,
-            SkipReason::Cancelled {
-                by: CancelReason::Until
-            }
-        ) && self.steps[step.at()].halt.is_none();
+        let cut =
+            matches!(reason, SkipReason::Cancelled { by: CancelReason::Until }) && self.steps[step.at()].halt.is_none();
         let state = &mut self.steps[step.at()];
         (state.worth, state.by, state.cut) = (worth, by, cut);
         if reason.by_choice() {
@@ -117,16 +107,12 @@ impl Frontier {
             }
         }
         let inside = match &reason {
-            SkipReason::If { .. } | SkipReason::Flag { .. } | SkipReason::Cancelled { .. } => {
-                reason.clone()
-            }
+            SkipReason::If { .. } | SkipReason::Flag { .. } | SkipReason::Cancelled { .. } => reason.clone(),
             SkipReason::Need { .. }
             | SkipReason::NoCells
             | SkipReason::NothingFailed
             | SkipReason::RoundFailed { .. }
-            | SkipReason::Group { .. } => SkipReason::Group {
-                step: self.ids[step.at()].clone(),
-            },
+            | SkipReason::Group { .. } => SkipReason::Group { step: self.ids[step.at()].clone() },
         };
         self.moves.push_back(Move::Skip(step, reason));
         self.skip_inside(step, &inside);
@@ -138,10 +124,7 @@ impl Frontier {
     pub(super) fn blame(&self, step: StepIx, need: StepIx) -> (Verdict, StepIx) {
         let cause = &self.steps[need.at()];
         if self.wires[need.at()].when != When::Passed {
-            (
-                cause.worth.clamp(Verdict::Cancelled, Verdict::Inconclusive),
-                step,
-            )
+            (cause.worth.clamp(Verdict::Cancelled, Verdict::Inconclusive), step)
         } else if cause.worth == Verdict::Pass || cause.cut {
             (Verdict::Inconclusive, step)
         } else {

@@ -15,10 +15,7 @@ impl Frontier {
         let mut clean_up = false;
         let spares = |halt: Halt, clean_up: bool| clean_up && halt.clean_up == CleanUp::Kept;
         for at in self.line(step) {
-            if let Some(halt) = self.steps[at.at()]
-                .halt
-                .filter(|&halt| !spares(halt, clean_up))
-            {
+            if let Some(halt) = self.steps[at.at()].halt.filter(|&halt| !spares(halt, clean_up)) {
                 found = found.max(Some(halt.reason));
             }
             clean_up |= self.wires[at.at()].when != When::Passed;
@@ -61,10 +58,7 @@ impl Frontier {
     /// let go; if there are none the background steps end.
     pub(super) fn unblock(&mut self) -> bool {
         let up: Vec<StepIx> = self.up.iter().copied().collect();
-        assert!(
-            !up.is_empty(),
-            "needs form no circle, so something can be decided"
-        );
+        assert!(!up.is_empty(), "needs form no circle, so something can be decided");
         for &step in &up {
             if self.steps[step.at()].excused {
                 continue;

@@ -57,9 +57,7 @@ impl Frontier {
         }
         let (mut outcome, mut by) = (outcome_of(scope.worst), scope.by);
         let state = &self.steps[step.at()];
-        let ended_beside = state
-            .halt
-            .is_some_and(|halt| halt.reason == CancelReason::Until);
+        let ended_beside = state.halt.is_some_and(|halt| halt.reason == CancelReason::Until);
         if scope.cut && outcome == Outcome::Passed && !ended_beside {
             outcome = Outcome::Cancelled;
         }
@@ -81,12 +79,9 @@ impl Frontier {
         match state.phase {
             Phase::Settled(Outcome::Passed) => true,
             Phase::Settled(Outcome::Skipped) => state.worth == Verdict::Pass && !state.cut,
-            Phase::Settled(_)
-            | Phase::Waiting
-            | Phase::Ready
-            | Phase::Opening
-            | Phase::Running
-            | Phase::Closing => false,
+            Phase::Settled(_) | Phase::Waiting | Phase::Ready | Phase::Opening | Phase::Running | Phase::Closing => {
+                false
+            }
         }
     }
 }

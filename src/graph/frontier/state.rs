@@ -5,10 +5,7 @@ use crate::graph::wiring::{EndOfScope, Wire};
 
 /// Where a step stands.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "four facts that do not exclude each other"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "four facts that do not exclude each other")]
 pub(super) struct Step {
     pub(super) phase: Phase,
     /// Needs that are still to be met, and one for the end of the scope.
