@@ -28,6 +28,21 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(span).map_err(|_| refusal())
 }
 
+/// A size as people read it: `512 B`, `64 KiB`, `1.5 GiB`.
+pub fn bytes(size: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut unit = 0;
+    let mut tenths = u128::from(size) * 10;
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    match tenths % 10 {
+        0 => format!("{} {}", tenths / 10, UNITS[unit]),
+        tenth => format!("{}.{tenth} {}", tenths / 10, UNITS[unit]),
+    }
+}
+
 /// A count with its noun: `1 step`, `3 steps`. The plural only adds an `s`.
 pub fn count(n: usize, noun: &str) -> String {
     if n == 1 {
@@ -101,6 +116,20 @@ mod tests {
         }
         for text in ["", "5", "1d", "-5m", "5m ago", "5M", "soon"] {
             assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_binary_units() {
+        let cases = [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (65_536, "64 KiB"),
+            (1_600_000_000, "1.4 GiB"),
+            (u64::MAX, "16777215.9 TiB"),
+        ];
+        for (size, said) in cases {
+            assert_eq!(bytes(size), said);
         }
     }
 
