@@ -46,6 +46,11 @@ impl Resource {
         Err(format!("`{written}` is not a built-in kind of object; {help}"))
     }
 
+    /// A kind of the core group, by its plural.
+    pub fn core(plural: &str) -> Self {
+        Self { group: String::new(), plural: plural.to_owned() }
+    }
+
     /// Whether objects of this kind have a namespace; `None` for kinds that are not built in.
     pub fn namespaced(&self) -> Option<bool> {
         let found = BUILT_IN.iter().find(|kind| kind.group == self.group && kind.plural == self.plural);
