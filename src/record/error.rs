@@ -34,7 +34,7 @@ impl Error {
     }
 
     /// Whether asking again may help.
-    pub(super) fn passes(&self) -> bool {
+    pub fn passes(&self) -> bool {
         matches!(self, Self::Unreachable(_) | Self::Undecodable(_))
     }
 }

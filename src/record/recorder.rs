@@ -96,6 +96,14 @@ impl Recorder {
             .collect())
     }
 
+    /// One list now of what is no selection of the plan.
+    pub async fn list_query(&self, query: &Query) -> Result<Vec<(TrackKey, Track)>, Error> {
+        let client = self.client.clone().ok_or(Error::NoCluster)?;
+        let objects = watch::once(client, query.clone()).await?;
+        let whole = Pipeline::default();
+        Ok(objects.iter().flat_map(|object| whole.tracks(object)).collect())
+    }
+
     fn base(&self, id: &SelectionId) -> (&Query, Pipeline) {
         let (base, pipeline) = Pipeline::of(self.selection(id), |below| self.selection(below));
         match &base.source {

@@ -1,9 +1,11 @@
 use std::time::Duration;
 
 use kube::core::Status;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{Error, StepContext};
 use crate::event::{Class, Note};
+use crate::text;
 
 /// The first wait before a refused request is sent again; each further one doubles it.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -11,46 +13,109 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest such wait, unless the server asks for more.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
+/// The longest time until one request is answered. An API server ends what takes it
+/// longer than a minute (`--request-timeout`); beyond that nobody is there.
+const ANSWER: Duration = Duration::from_secs(65);
+
 /// Sends a request until it gets a definite answer or the step's time is over.
 ///
 /// What passes by itself while a system is disrupted (no connection, 429, 5xx, an
 /// admission webhook without endpoints) is sent again, and each such refusal is
 /// left as evidence. There is no jitter: one client does not need it, and runs can be compared.
-pub(super) async fn ask<T, F>(
+pub(super) async fn ask<T, E, F>(
     ctx: &StepContext,
     request: &str,
+    send: impl FnMut() -> F,
+) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, E>>,
+    Answer: From<E>,
+{
+    patiently(ctx, request, None, send).await
+}
+
+/// As `ask`, for what must not be done twice: it is not sent again after an error by
+/// which it may have been done, nor when there is no answer at all.
+pub(super) async fn ask_unless<T, E, F>(
+    ctx: &StepContext,
+    request: &str,
+    done: fn(&E) -> bool,
+    send: impl FnMut() -> F,
+) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, E>>,
+    Answer: From<E>,
+{
+    patiently(ctx, request, Some(done), send).await
+}
+
+async fn patiently<T, E, F>(
+    ctx: &StepContext,
+    request: &str,
+    done: Option<fn(&E) -> bool>,
     mut send: impl FnMut() -> F,
 ) -> Result<T, Error>
 where
-    F: Future<Output = kube::Result<T>>,
+    F: Future<Output = Result<T, E>>,
+    Answer: From<E>,
 {
+    let began = Instant::now();
     let mut wait = FIRST_WAIT;
-    let mut refused: Option<String> = None;
+    let mut refusals: Vec<String> = Vec::new();
+    let mut count = 0_usize;
     loop {
-        let answer = match tokio::time::timeout_at(ctx.deadline, send()).await {
-            Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(error)) => Answer::of(error),
-            Err(_) => {
-                let why = refused.unwrap_or_else(|| "the API server did not answer".to_owned());
-                return Err(Error::new(
-                    Class::Unreachable,
-                    format!("{request}: no definite answer in time"),
-                )
-                .observed(why));
+        let now = Instant::now();
+        let until = ctx.deadline.min(now + ANSWER);
+        let Answer { class, said, again } = match timeout_at(until, send()).await {
+            Ok(Ok(answer)) => {
+                if count > 1 {
+                    let spent = text::duration(began.elapsed());
+                    ctx.note(Note::text(format!(
+                        "{request} was answered after {count} refusals, in {spent}"
+                    )));
+                }
+                return Ok(answer);
             }
+            Ok(Err(error)) if done.is_some_and(|done| done(&error)) => Answer {
+                again: None,
+                ..Answer::from(error)
+            },
+            Ok(Err(error)) => Answer::from(error),
+            Err(_) => Answer {
+                class: Class::Unreachable,
+                said: format!(
+                    "the API server did not answer within {}",
+                    text::duration(until - now)
+                ),
+                again: done.is_none().then_some(None),
+            },
         };
-        let Answer { class, said, again } = answer;
         let Some(asked) = again else {
             return Err(Error::new(class, format!("{request}: {said}")));
         };
-        if refused.as_ref() != Some(&said) {
+        count += 1;
+        if !refusals.contains(&said) {
             ctx.note(Note::Retried {
                 request: request.to_owned(),
                 reason: said.clone(),
             });
+            refusals.push(said);
         }
-        refused = Some(said);
-        tokio::time::sleep(asked.unwrap_or(wait)).await;
+        let next = Instant::now() + asked.unwrap_or(wait);
+        if next >= ctx.deadline {
+            sleep_until(ctx.deadline).await;
+            let mut error = Error::new(
+                class,
+                format!(
+                    "{request}: no definite answer within {}, after {}",
+                    text::duration(ctx.timeout),
+                    text::count(count, "refusal")
+                ),
+            );
+            error.observed = refusals;
+            return Err(error);
+        }
+        sleep_until(next).await;
         wait = (wait * 2).min(LONGEST_WAIT);
     }
 }
@@ -87,16 +152,27 @@ pub(super) fn is_not_found(status: &Status) -> bool {
             .is_some_and(|details| !details.name.is_empty())
 }
 
+/// Whether a request that failed may have reached a server all the same.
+pub(super) fn may_be_done(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Service(error) => error
+            .downcast_ref::<hyper_util::client::legacy::Error>()
+            .is_some_and(|error| !error.is_connect()),
+        kube::Error::HyperError(_) => true,
+        _ => false,
+    }
+}
+
 /// An answer other than success.
-struct Answer {
+pub(super) struct Answer {
     class: Class,
     said: String,
     /// Whether it passes, and how long the server asks to wait.
     again: Option<Option<Duration>>,
 }
 
-impl Answer {
-    fn of(error: kube::Error) -> Self {
+impl From<kube::Error> for Answer {
+    fn from(error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => Self::status(&status),
             kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => {
@@ -118,7 +194,19 @@ impl Answer {
             },
         }
     }
+}
 
+impl From<crate::record::Error> for Answer {
+    fn from(error: crate::record::Error) -> Self {
+        Self {
+            class: error.class(),
+            said: error.to_string(),
+            again: error.passes().then_some(None),
+        }
+    }
+}
+
+impl Answer {
     fn status(status: &Status) -> Self {
         let after = status
             .details
@@ -133,6 +221,7 @@ impl Answer {
             || status.reason == "ServerTimeout";
         let class = match status.code {
             401 | 403 if !is_admission(status) => Class::Forbidden,
+            404 if is_not_found(status) => Class::Missing,
             429 | 500.. => Class::Unreachable,
             _ => Class::Refused,
         };

@@ -369,10 +369,6 @@ impl Row {
 
 impl From<crate::record::Error> for Error {
     fn from(error: crate::record::Error) -> Self {
-        let class = match error.class() {
-            Class::Missing => Class::Missing,
-            class => class,
-        };
-        Self::from_source(class, "a selection can't be looked at", error)
+        Self::from_source(error.class(), "a selection can't be looked at", error)
     }
 }

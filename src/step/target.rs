@@ -1,6 +1,7 @@
 use kube::Api;
 use kube::core::{ApiResource, DynamicObject};
 
+use super::ask::ask;
 use super::{Error, StepContext};
 use crate::event::Class;
 use crate::plan::{Query, Resource, Text};
@@ -40,7 +41,7 @@ impl Targets {
         if let Some(on) = named.on {
             let id = &ctx.selection(on).id;
             let query = ctx.recorder.query(id).clone();
-            let tracks = ctx.recorder.list(id).await?;
+            let tracks = ask(ctx, &format!("LIST {}", query.resource), || ctx.recorder.list(id)).await?;
             let objects = tracks.into_iter().map(|(key, track)| Target {
                 namespace: key.namespace,
                 name: key.name,
@@ -95,7 +96,7 @@ pub(super) struct Kind {
 impl Kind {
     /// Looks a kind up; one that is not served is missing.
     pub(super) async fn find(resource: &Resource, ctx: &StepContext) -> Result<Self, Error> {
-        let served = ctx.recorder.served(resource).await?;
+        let served = ask(ctx, &format!("look up {resource}"), || ctx.recorder.served(resource)).await?;
         let served = served.ok_or_else(|| {
             Error::new(Class::Missing, format!("the API server has no `{resource}`"))
                 .expected("the kind, or the definition (CRD) that brings it, to be installed before this step")
