@@ -3,14 +3,14 @@ use std::time::Duration;
 use futures::future::join_all;
 use kube::api::{DeleteParams, ListParams, Preconditions, PropagationPolicy};
 use rand::RngExt as _;
-use rand::SeedableRng as _;
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::ask::{ask, ask_opt, is_not_found};
 use super::brief::brief;
+use super::chance::chance;
+use super::container::pods;
 use super::target::Kind;
 use super::{Done, Error, StepContext};
 use crate::event::{Class, Note, Progress};
@@ -26,16 +26,10 @@ use crate::text;
 pub(super) async fn act(args: &PodKill, ctx: &StepContext) -> Result<Done, Error> {
     let id = ctx.selection(&args.on).id.clone();
     let query = ctx.recorder.query(&id).clone();
-    if query.resource.plural != "pods" || !query.resource.group.is_empty() {
-        return Err(Error::new(
-            Class::Broken,
-            format!("`{}` selects {}, not pods", args.on, query.resource),
-        ));
-    }
     let grace = ctx
         .get_opt(args.grace.as_ref())?
         .map(|span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX));
-    let victims = victims(args, &id, grace, ctx).await?;
+    let victims = victims(args, grace, ctx).await?;
     let kind = Kind::find(&query.resource, ctx).await?;
     let params = DeleteParams {
         grace_period_seconds: grace,
@@ -71,7 +65,6 @@ struct Shot {
 /// The set: resolved once, and the same for every attempt of this step.
 async fn victims(
     args: &PodKill,
-    id: &SelectionId,
     grace: Option<u32>,
     ctx: &StepContext,
 ) -> Result<Vec<Victim>, Error> {
@@ -84,7 +77,7 @@ async fn victims(
             )
         });
     }
-    let tracks = ctx.recorder.list(id).await?;
+    let tracks = pods(&args.on, ctx).await?;
     let mut pods: Vec<Victim> = tracks
         .iter()
         .filter(|(_, track)| lives(track, grace))
@@ -143,18 +136,11 @@ fn lives(track: &Track, grace: Option<u32>) -> bool {
 
 /// Keeps a number of pods, by the run's seed and the step's id, in their first order.
 fn choose(pods: &mut Vec<Victim>, wanted: usize, ctx: &StepContext) {
-    let mut chance = ChaCha8Rng::seed_from_u64(ctx.run.seed ^ fnv(ctx.id.as_str()));
+    let mut chance = chance(ctx);
     while pods.len() > wanted {
         let out = chance.random_range(0..pods.len());
         pods.remove(out);
     }
-}
-
-/// FNV-1a: spreads step ids over seeds, the same on every machine.
-fn fnv(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 /// All requests at the same time.
