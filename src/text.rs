@@ -19,8 +19,7 @@ pub fn duration(span: Duration) -> String {
 
 /// Reads `5m`, `90s`, `1h30m`, `250ms`; refuses a bare number, days, signs and zero units.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let refusal =
-        || format!("`{text}` is not a duration; write it like `90s`, `5m`, `1h30m` or `250ms`");
+    let refusal = || format!("`{text}` is not a duration; write it like `90s`, `5m`, `1h30m` or `250ms`");
     if !text.starts_with(|c: char| c.is_ascii_digit()) || text.ends_with("ago") {
         return Err(refusal());
     }
@@ -45,11 +44,7 @@ pub fn bytes(size: u64) -> String {
 
 /// A count with its noun: `1 step`, `3 steps`. The plural only adds an `s`.
 pub fn count(n: usize, noun: &str) -> String {
-    if n == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{n} {noun}s")
-    }
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 /// `a`, `a and b`, `a, b and c`.
@@ -101,18 +96,8 @@ mod tests {
 
     #[test]
     fn durations_are_read_with_units_only() {
-        for (text, millis) in [
-            ("5m", 300_000),
-            ("1h30m", 5_400_000),
-            ("250ms", 250),
-            ("0s", 0),
-            ("1.5h", 5_400_000),
-        ] {
-            assert_eq!(
-                parse_duration(text),
-                Ok(Duration::from_millis(millis)),
-                "{text}"
-            );
+        for (text, millis) in [("5m", 300_000), ("1h30m", 5_400_000), ("250ms", 250), ("0s", 0), ("1.5h", 5_400_000)] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         for text in ["", "5", "1d", "-5m", "5m ago", "5M", "soon"] {
             assert!(parse_duration(text).is_err(), "{text}");

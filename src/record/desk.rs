@@ -26,9 +26,7 @@ pub(super) async fn run(client: Client, mut asks: mpsc::UnboundedReceiver<Ask>) 
         // There is no watch of this query, or it has just ended.
         if let Some(order) = refused {
             let (orders, taken) = mpsc::unbounded_channel();
-            orders
-                .send(order)
-                .expect("the receiver is held in the next line");
+            orders.send(order).expect("the receiver is held in the next line");
             running.spawn(watch::run(client.clone(), query.clone(), taken));
             watches.insert(query, orders);
         }

@@ -39,24 +39,14 @@ pub enum Change {
 
 impl Feed {
     pub(super) fn new(updates: mpsc::UnboundedReceiver<Update>, pipeline: Pipeline) -> Self {
-        Self {
-            updates,
-            pipeline,
-            tracks: BTreeMap::new(),
-            held: BTreeMap::new(),
-            trouble: None,
-            synced: false,
-        }
+        Self { updates, pipeline, tracks: BTreeMap::new(), held: BTreeMap::new(), trouble: None, synced: false }
     }
 
     /// Waits for the next change that concerns this selection. Nothing is lost when this is dropped and called again.
     pub async fn changed(&mut self) -> Result<Change, Error> {
         loop {
-            let update = self
-                .updates
-                .recv()
-                .await
-                .ok_or_else(|| Error::Unreachable("the watch has ended".to_owned()))?;
+            let update =
+                self.updates.recv().await.ok_or_else(|| Error::Unreachable("the watch has ended".to_owned()))?;
             if let Some(change) = self.apply(update)? {
                 return Ok(change);
             }
@@ -80,9 +70,7 @@ impl Feed {
 
     fn apply(&mut self, update: Update) -> Result<Option<Change>, Error> {
         match update {
-            Update::Listed {
-                objects, after_gap, ..
-            } => {
+            Update::Listed { objects, after_gap, .. } => {
                 self.tracks.clear();
                 self.held.clear();
                 for object in &objects {

@@ -15,22 +15,14 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How a kind is served; `None` if it is not.
 pub(super) async fn served(client: &Client, resource: &Resource) -> Result<Option<Served>, Error> {
     for version in versions(client, resource).await? {
-        let Some(kinds) = found(stream::document(client, query::kinds(resource, &version)).await)?
-        else {
+        let Some(kinds) = found(stream::document(client, query::kinds(resource, &version)).await)? else {
             continue;
         };
-        let kind = kinds["resources"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find(|kind| kind["name"] == resource.plural.as_str());
+        let kind =
+            kinds["resources"].as_array().into_iter().flatten().find(|kind| kind["name"] == resource.plural.as_str());
         if let Some(kind) = kind {
             let name = kind["kind"].as_str().unwrap_or_default().to_owned();
-            return Ok(Some(Served {
-                version,
-                kind: name,
-                namespaced: kind["namespaced"] == true,
-            }));
+            return Ok(Some(Served { version, kind: name, namespaced: kind["namespaced"] == true }));
         }
     }
     Ok(None)
@@ -46,14 +38,8 @@ async fn versions(client: &Client, resource: &Resource) -> Result<Vec<String>, E
     };
     let name = |version: &Value| version["version"].as_str().map(str::to_owned);
     let preferred = name(&group["preferredVersion"]);
-    let others = group["versions"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(name);
-    let others = others
-        .filter(|version| Some(version) != preferred.as_ref())
-        .collect::<Vec<_>>();
+    let others = group["versions"].as_array().into_iter().flatten().filter_map(name);
+    let others = others.filter(|version| Some(version) != preferred.as_ref()).collect::<Vec<_>>();
     Ok(preferred.into_iter().chain(others).collect())
 }
 
@@ -69,26 +55,15 @@ pub(super) async fn established(client: &Client, resource: &Resource) {
 /// Follows the definition until it is established; `None` if that can't be done.
 async fn watch_definition(client: &Client, resource: &Resource) -> Option<()> {
     const PATH: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    let only = format!(
-        "fieldSelector=metadata.name%3D{}.{}",
-        resource.plural, resource.group
-    );
-    let get = |uri: String| {
-        Request::get(uri)
-            .body(Vec::new())
-            .expect("kinds are made of letters and dots")
-    };
-    let list = stream::document(client, get(format!("{PATH}?{only}")))
-        .await
-        .ok()?;
+    let only = format!("fieldSelector=metadata.name%3D{}.{}", resource.plural, resource.group);
+    let get = |uri: String| Request::get(uri).body(Vec::new()).expect("kinds are made of letters and dots");
+    let list = stream::document(client, get(format!("{PATH}?{only}"))).await.ok()?;
     if list["items"].as_array()?.iter().any(is_established) {
         // Established and yet not served: discovery lags behind for a moment.
         return None;
     }
     let version = list["metadata"]["resourceVersion"].as_str()?;
-    let watch = get(format!(
-        "{PATH}?watch=true&timeoutSeconds=290&resourceVersion={version}&{only}"
-    ));
+    let watch = get(format!("{PATH}?watch=true&timeoutSeconds=290&resourceVersion={version}&{only}"));
     let mut lines = stream::lines(client, watch).await.ok()?;
     loop {
         let event = lines.next().await.ok()??;

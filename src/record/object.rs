@@ -31,32 +31,14 @@ impl Object {
         }
         let metadata = top.get_mut("metadata")?.as_object_mut()?;
         metadata.remove("managedFields");
-        if secret
-            && let Some(notes) = metadata
-                .get_mut("annotations")
-                .and_then(Value::as_object_mut)
-        {
+        if secret && let Some(notes) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
             // `kubectl apply` keeps the whole object, data included, in this annotation.
             notes.remove("kubectl.kubernetes.io/last-applied-configuration");
         }
-        let text = |key: &str| {
-            metadata
-                .get(key)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let key = ObjectKey {
-            namespace: text("namespace"),
-            name: text("name"),
-        };
+        let text = |key: &str| metadata.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let key = ObjectKey { namespace: text("namespace"), name: text("name") };
         let (uid, version) = (text("uid"), text("resourceVersion"));
-        (!key.name.is_empty()).then(|| Self {
-            key,
-            uid,
-            version,
-            value: Shared::from(value),
-        })
+        (!key.name.is_empty()).then(|| Self { key, uid, version, value: Shared::from(value) })
     }
 
     /// The version as a number.
@@ -88,12 +70,7 @@ mod tests {
         });
         let object = Object::read(secret, true).unwrap();
         let text = object.value.value().to_string();
-        assert!(
-            !text.contains("cGFzcw")
-                && !text.contains("stringData")
-                && !text.contains("managedFields"),
-            "{text}"
-        );
+        assert!(!text.contains("cGFzcw") && !text.contains("stringData") && !text.contains("managedFields"), "{text}");
         assert!(text.contains("kept") && text.contains("Opaque"), "{text}");
         assert_eq!(object.number(), 12);
         assert!(Object::read(json!({ "metadata": {} }), false).is_none());

@@ -40,14 +40,8 @@ impl Address {
         } else {
             String::new()
         };
-        let by_name = query
-            .name
-            .as_ref()
-            .map(|name| format!("metadata.name={name}"));
-        let fields: Vec<&str> = [by_name.as_deref(), query.fields.as_deref()]
-            .into_iter()
-            .flatten()
-            .collect();
+        let by_name = query.name.as_ref().map(|name| format!("metadata.name={name}"));
+        let fields: Vec<&str> = [by_name.as_deref(), query.fields.as_deref()].into_iter().flatten().collect();
         let mut selectors = String::new();
         if let Some(labels) = &query.labels {
             selectors += &format!("&labelSelector={}", escape(labels));
@@ -55,21 +49,13 @@ impl Address {
         if !fields.is_empty() {
             selectors += &format!("&fieldSelector={}", escape(&fields.join(",")));
         }
-        Self {
-            path: format!("{root}{namespace}/{plural}"),
-            selectors,
-        }
+        Self { path: format!("{root}{namespace}/{plural}"), selectors }
     }
 
     /// One page of a list. Without a resource version: the most recent state, not a cache's.
     pub(super) fn list(&self, from: Option<&str>) -> Request<Vec<u8>> {
-        let from = from
-            .map(|token| format!("&continue={}", escape(token)))
-            .unwrap_or_default();
-        get(&format!(
-            "{}?limit={PAGE}{}{from}",
-            self.path, self.selectors
-        ))
+        let from = from.map(|token| format!("&continue={}", escape(token))).unwrap_or_default();
+        get(&format!("{}?limit={PAGE}{}{from}", self.path, self.selectors))
     }
 
     /// A watch from a version on, with bookmarks.
@@ -98,9 +84,7 @@ pub(super) fn kinds(resource: &Resource, version: &str) -> Request<Vec<u8>> {
 }
 
 fn get(uri: &str) -> Request<Vec<u8>> {
-    Request::get(uri)
-        .body(Vec::new())
-        .expect("an escaped path is a URI")
+    Request::get(uri).body(Vec::new()).expect("an escaped path is a URI")
 }
 
 /// Percent-encodes everything but unreserved characters.
@@ -124,43 +108,27 @@ mod tests {
     #[test]
     fn requests_name_what_is_selected() {
         let query = Query {
-            resource: Resource {
-                group: "longhorn.io".into(),
-                plural: "nodes".into(),
-            },
+            resource: Resource { group: "longhorn.io".into(), plural: "nodes".into() },
             namespace: "longhorn-system".into(),
             name: Some("n1".into()),
             labels: Some("app in (a,b)".into()),
             fields: Some("spec.x!=1".into()),
         };
-        let address = Address::new(
-            &query,
-            &Served {
-                version: "v1beta2".into(),
-                kind: "Node".into(),
-                namespaced: true,
-            },
-        );
+        let address =
+            Address::new(&query, &Served { version: "v1beta2".into(), kind: "Node".into(), namespaced: true });
         assert_eq!(
             address.list(None).uri().to_string(),
             "/apis/longhorn.io/v1beta2/namespaces/longhorn-system/nodes?limit=500&labelSelector=app%20in%20%28a%2Cb%29&fieldSelector=metadata.name%3Dn1%2Cspec.x%21%3D1"
         );
         let everywhere = Address::new(
             &Query {
-                resource: Resource {
-                    group: String::new(),
-                    plural: "nodes".into(),
-                },
+                resource: Resource { group: String::new(), plural: "nodes".into() },
                 labels: None,
                 fields: None,
                 name: None,
                 ..query
             },
-            &Served {
-                version: "v1".into(),
-                kind: "Node".into(),
-                namespaced: false,
-            },
+            &Served { version: "v1".into(), kind: "Node".into(), namespaced: false },
         );
         assert_eq!(
             everywhere.watch("12").uri().to_string(),

@@ -26,22 +26,13 @@ impl Recorder {
         if let Some(client) = client.clone() {
             tokio::spawn(desk::run(client, asks));
         }
-        let selections = selections
-            .into_iter()
-            .map(|selection| (selection.id.clone(), selection))
-            .collect();
-        Self {
-            selections: Arc::new(selections),
-            client,
-            desk,
-        }
+        let selections = selections.into_iter().map(|selection| (selection.id.clone(), selection)).collect();
+        Self { selections: Arc::new(selections), client, desk }
     }
 
     /// A selection of the plan.
     pub fn selection(&self, id: &SelectionId) -> &Selection {
-        self.selections
-            .get(id)
-            .expect("every selection that a step names is in the plan")
+        self.selections.get(id).expect("every selection that a step names is in the plan")
     }
 
     /// What the API server is asked for a selection: that of the one it stands on.
@@ -52,9 +43,7 @@ impl Recorder {
     /// Whether a selection is exactly what its query gives, without a filter of its own.
     pub fn is_bare(&self, id: &SelectionId) -> bool {
         let selection = self.selection(id);
-        matches!(selection.source, Source::Api(_))
-            && selection.filter.is_none()
-            && selection.each.is_none()
+        matches!(selection.source, Source::Api(_)) && selection.filter.is_none() && selection.each.is_none()
     }
 
     /// Follows a selection. The feed begins with a list of its own, made after this
@@ -90,10 +79,7 @@ impl Recorder {
         let client = self.client.clone().ok_or(Error::NoCluster)?;
         let (query, pipeline) = self.base(id);
         let objects = watch::once(client, query.clone()).await?;
-        Ok(objects
-            .iter()
-            .flat_map(|object| pipeline.tracks(object))
-            .collect())
+        Ok(objects.iter().flat_map(|object| pipeline.tracks(object)).collect())
     }
 
     /// One list now of what is no selection of the plan.

@@ -47,22 +47,13 @@ pub(super) async fn document(client: &Client, request: Request<Vec<u8>>) -> Resu
 
 /// Asks for a stream of lines.
 pub(super) async fn lines(client: &Client, request: Request<Vec<u8>>) -> Result<Lines, Trouble> {
-    Ok(Lines {
-        body: answer(client, request).await?,
-        read: BytesMut::new(),
-        seen: 0,
-    })
+    Ok(Lines { body: answer(client, request).await?, read: BytesMut::new(), seen: 0 })
 }
 
 async fn answer(client: &Client, request: Request<Vec<u8>>) -> Result<Body, Trouble> {
     let response = tokio::time::timeout(ANSWER, client.send(request.map(Body::from)))
         .await
-        .map_err(|_| {
-            Error::Unreachable(format!(
-                "the API server did not answer within {} seconds",
-                ANSWER.as_secs()
-            ))
-        })?
+        .map_err(|_| Error::Unreachable(format!("the API server did not answer within {} seconds", ANSWER.as_secs())))?
         .map_err(|error| Error::Unreachable(chain(&error)))?;
     let status = response.status();
     if status.is_success() {
@@ -72,10 +63,7 @@ async fn answer(client: &Client, request: Request<Vec<u8>>) -> Result<Body, Trou
         Ok(body) => message(&body.to_bytes()),
         Err(_) => None,
     };
-    Err(refusal(
-        status,
-        said.unwrap_or_else(|| format!("the API server answered {status}")),
-    ))
+    Err(refusal(status, said.unwrap_or_else(|| format!("the API server answered {status}"))))
 }
 
 /// What a status other than success means for a list or watch.
@@ -83,22 +71,14 @@ pub(super) fn refusal(status: StatusCode, said: String) -> Trouble {
     match status {
         StatusCode::NOT_FOUND => Trouble::NotServed,
         StatusCode::GONE => Trouble::Gone,
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Error::Refused {
-            said,
-            class: Class::Forbidden,
-        }
-        .into(),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Error::Refused { said, class: Class::Forbidden }.into(),
         _ if status == StatusCode::TOO_MANY_REQUESTS
             || status == StatusCode::REQUEST_TIMEOUT
             || status.is_server_error() =>
         {
             Error::Unreachable(said).into()
         }
-        _ => Error::Refused {
-            said,
-            class: Class::Refused,
-        }
-        .into(),
+        _ => Error::Refused { said, class: Class::Refused }.into(),
     }
 }
 
@@ -134,25 +114,18 @@ impl Lines {
     /// The next line as JSON; `None` when the body has ended. Nothing is lost when this is dropped and called again.
     pub(super) async fn next(&mut self) -> Result<Option<Value>, Error> {
         loop {
-            if let Some(at) = self.read[self.seen..]
-                .iter()
-                .position(|byte| *byte == b'\n')
-            {
+            if let Some(at) = self.read[self.seen..].iter().position(|byte| *byte == b'\n') {
                 let line = self.read.split_to(self.seen + at);
                 self.read.advance(1);
                 self.seen = 0;
                 if line.is_empty() {
                     continue;
                 }
-                return serde_json::from_slice(&line)
-                    .map(Some)
-                    .map_err(|error| Error::Undecodable(error.to_string()));
+                return serde_json::from_slice(&line).map(Some).map_err(|error| Error::Undecodable(error.to_string()));
             }
             self.seen = self.read.len();
             if self.seen > LONGEST_LINE {
-                return Err(Error::Undecodable(format!(
-                    "one event has more than {LONGEST_LINE} bytes"
-                )));
+                return Err(Error::Undecodable(format!("one event has more than {LONGEST_LINE} bytes")));
             }
             match self.body.frame().await {
                 None => return Ok(None),

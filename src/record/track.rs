@@ -43,9 +43,7 @@ impl Track {
     pub fn bind(&self, key: &TrackKey, env: &Env) -> Env {
         let env = env.child().with_shared("o", self.o.clone());
         match (&key.key, &self.parent) {
-            (Some(entry), Some(parent)) => env
-                .with("key", entry.as_str().into())
-                .with_shared("parent", parent.clone()),
+            (Some(entry), Some(parent)) => env.with("key", entry.as_str().into()).with_shared("parent", parent.clone()),
             _ => env,
         }
     }
@@ -73,11 +71,7 @@ impl Pipeline {
         let mut stages = Vec::new();
         let mut at = selection;
         loop {
-            stages.push(Stage {
-                filter: at.filter.clone(),
-                each: at.each.clone(),
-                env: at.env.clone(),
-            });
+            stages.push(Stage { filter: at.filter.clone(), each: at.each.clone(), env: at.env.clone() });
             match &at.source {
                 Source::Api(_) => break,
                 Source::On(below) => at = find(below),
@@ -91,11 +85,7 @@ impl Pipeline {
     ///
     /// A filter that fails on an object does not select it; an `each` that is no map has no entries.
     pub(super) fn tracks(&self, object: &Object) -> Vec<(TrackKey, Track)> {
-        let key = TrackKey {
-            namespace: object.key.namespace.clone(),
-            name: object.key.name.clone(),
-            key: None,
-        };
+        let key = TrackKey { namespace: object.key.namespace.clone(), name: object.key.name.clone(), key: None };
         let track = Track {
             uid: object.uid.clone(),
             resource_version: object.version.clone(),
@@ -105,15 +95,10 @@ impl Pipeline {
         let mut tracks = vec![(key, track)];
         for stage in &self.0 {
             if let Some(each) = &stage.each {
-                tracks = tracks
-                    .iter()
-                    .flat_map(|(key, track)| entries(each, key, track, &stage.env))
-                    .collect();
+                tracks = tracks.iter().flat_map(|(key, track)| entries(each, key, track, &stage.env)).collect();
             }
             if let Some(filter) = &stage.filter {
-                tracks.retain(|(key, track)| {
-                    filter.holds(&track.bind(key, &stage.env)).unwrap_or(false)
-                });
+                tracks.retain(|(key, track)| filter.holds(&track.bind(key, &stage.env)).unwrap_or(false));
             }
         }
         tracks
@@ -126,18 +111,8 @@ fn entries(each: &Cel, key: &TrackKey, track: &Track, env: &Env) -> Vec<(TrackKe
     };
     map.members()
         .map(|(entry, value)| {
-            let key = TrackKey {
-                key: Some(entry.to_owned()),
-                ..key.clone()
-            };
-            (
-                key,
-                Track {
-                    o: value,
-                    parent: Some(track.o.clone()),
-                    ..track.clone()
-                },
-            )
+            let key = TrackKey { key: Some(entry.to_owned()), ..key.clone() };
+            (key, Track { o: value, parent: Some(track.o.clone()), ..track.clone() })
         })
         .collect()
 }

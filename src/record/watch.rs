@@ -30,11 +30,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(super) enum Update {
     /// All objects as of one version.
-    Listed {
-        objects: Vec<Object>,
-        version: String,
-        after_gap: bool,
-    },
+    Listed { objects: Vec<Object>, version: String, after_gap: bool },
     /// One version of one object.
     Version { object: Object, deleted: bool },
     /// It can't see for the moment; it goes on trying.
@@ -137,26 +133,15 @@ impl Watch {
         loop {
             let (client, resource) = (self.client.clone(), self.query.resource.clone());
             let asked = self.next;
-            match self
-                .attend(async move { kind::served(&client, &resource).await })
-                .await?
-            {
+            match self.attend(async move { kind::served(&client, &resource).await }).await? {
                 Ok(Some(served)) => return Ok(Some(Address::new(&self.query, &served))),
                 Ok(None) => {
                     self.listed = true;
                     self.heal();
-                    self.announce(
-                        &Listing {
-                            objects: Vec::new(),
-                            version: "0".to_owned(),
-                        },
-                        after_gap,
-                        asked,
-                    );
+                    self.announce(&Listing { objects: Vec::new(), version: "0".to_owned() }, after_gap, asked);
                     (asked..self.next).for_each(|number| self.list_for(number));
                     let (client, resource) = (self.client.clone(), self.query.resource.clone());
-                    self.attend(async move { kind::established(&client, &resource).await })
-                        .await?;
+                    self.attend(async move { kind::established(&client, &resource).await }).await?;
                     return Ok(None);
                 }
                 Err(error) => {
@@ -173,9 +158,7 @@ impl Watch {
         let mut wait = FIRST_WAIT;
         loop {
             let (client, request) = (self.client.clone(), address.watch(&version));
-            let opened = self
-                .attend(async move { stream::lines(&client, request).await })
-                .await?;
+            let opened = self.attend(async move { stream::lines(&client, request).await }).await?;
             let end = match opened {
                 Ok(lines) => {
                     self.heal();
@@ -201,11 +184,7 @@ impl Watch {
     }
 
     /// Reads one watch to its end. Says whether it brought anything.
-    async fn read(
-        &mut self,
-        mut lines: Lines,
-        version: &mut String,
-    ) -> Result<Result<bool, Trouble>, Ended> {
+    async fn read(&mut self, mut lines: Lines, version: &mut String) -> Result<Result<bool, Trouble>, Ended> {
         let mut progress = false;
         loop {
             tokio::select! {
@@ -234,14 +213,10 @@ impl Watch {
         let kind = event["type"].as_str().unwrap_or_default();
         match kind {
             "ADDED" | "MODIFIED" | "DELETED" => {
-                let object = Object::read(object, self.secret).ok_or_else(|| {
-                    Error::Undecodable("an event's object has no name".to_owned())
-                })?;
+                let object = Object::read(object, self.secret)
+                    .ok_or_else(|| Error::Undecodable("an event's object has no name".to_owned()))?;
                 version.clone_from(&object.version);
-                self.tell(&Update::Version {
-                    object,
-                    deleted: kind == "DELETED",
-                });
+                self.tell(&Update::Version { object, deleted: kind == "DELETED" });
                 Ok(())
             }
             "BOOKMARK" => {
@@ -251,19 +226,11 @@ impl Watch {
                 Ok(())
             }
             "ERROR" => {
-                let code = object["code"]
-                    .as_u64()
-                    .and_then(|code| u16::try_from(code).ok());
+                let code = object["code"].as_u64().and_then(|code| u16::try_from(code).ok());
                 let status = code
                     .and_then(|code| http::StatusCode::from_u16(code).ok())
                     .unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-                Err(refusal(
-                    status,
-                    object["message"]
-                        .as_str()
-                        .unwrap_or("the watch ended with an error")
-                        .to_owned(),
-                ))
+                Err(refusal(status, object["message"].as_str().unwrap_or("the watch ended with an error").to_owned()))
             }
             other => Err(Error::Undecodable(format!("an event has the type `{other}`")).into()),
         }
@@ -294,11 +261,7 @@ impl Watch {
         }
         let number = self.next;
         self.next += 1;
-        self.followers.push(Follower {
-            number,
-            to,
-            standing: Standing::Waiting(Vec::new()),
-        });
+        self.followers.push(Follower { number, to, standing: Standing::Waiting(Vec::new()) });
         if self.listed {
             self.list_for(number);
         }
@@ -335,13 +298,8 @@ impl Watch {
         let (client, query, secret) = (self.client.clone(), self.query.clone(), self.secret);
         self.listing.push(Box::pin(async move {
             let listing = match kind::served(&client, &query.resource).await {
-                Ok(Some(served)) => {
-                    patient_list(client, Address::new(&query, &served), secret).await
-                }
-                Ok(None) => Ok(Listing {
-                    objects: Vec::new(),
-                    version: "0".to_owned(),
-                }),
+                Ok(Some(served)) => patient_list(client, Address::new(&query, &served), secret).await,
+                Ok(None) => Ok(Listing { objects: Vec::new(), version: "0".to_owned() }),
                 Err(error) => Err(error),
             };
             (number, listing)
@@ -350,9 +308,8 @@ impl Watch {
 
     /// A follower's own list has come: it gets that, and what came after it.
     fn hand_over(&mut self, number: u64, listing: Result<Listing, Error>) {
-        let waits = |follower: &&mut Follower| {
-            follower.number == number && matches!(follower.standing, Standing::Waiting(_))
-        };
+        let waits =
+            |follower: &&mut Follower| follower.number == number && matches!(follower.standing, Standing::Waiting(_));
         let Some(follower) = self.followers.iter_mut().find(waits) else {
             return;
         };
@@ -363,16 +320,10 @@ impl Watch {
             }
             Ok(Listing { objects, version }) => {
                 let floor = super::object::number(&version).unwrap_or(0);
-                let Standing::Waiting(since) =
-                    std::mem::replace(&mut follower.standing, Standing::Live(floor))
-                else {
+                let Standing::Waiting(since) = std::mem::replace(&mut follower.standing, Standing::Live(floor)) else {
                     return;
                 };
-                let _ = follower.to.send(Update::Listed {
-                    objects,
-                    version,
-                    after_gap: false,
-                });
+                let _ = follower.to.send(Update::Listed { objects, version, after_gap: false });
                 for update in since {
                     follower.take(&update);
                 }
@@ -431,9 +382,7 @@ impl Follower {
             Standing::Live(floor) => {
                 let new = match update {
                     Update::Version { object, .. } => object.number() > *floor,
-                    Update::Listed { version, .. } => {
-                        number(version).is_none_or(|version| version >= *floor)
-                    }
+                    Update::Listed { version, .. } => number(version).is_none_or(|version| version >= *floor),
                     Update::Broken(_) | Update::Resumed | Update::Refused(_) => true,
                 };
                 if new {
@@ -451,10 +400,7 @@ async fn patient_list(client: Client, address: Address, secret: bool) -> Result<
         match list(client.clone(), address.clone(), secret).await {
             Ok(listing) => return Ok(listing),
             Err(Trouble::NotServed) => {
-                return Ok(Listing {
-                    objects: Vec::new(),
-                    version: "0".to_owned(),
-                });
+                return Ok(Listing { objects: Vec::new(), version: "0".to_owned() });
             }
             Err(Trouble::Error(error)) if !error.passes() => return Err(error),
             Err(Trouble::Gone | Trouble::Error(_)) => {
@@ -471,10 +417,7 @@ async fn list(client: Client, address: Address, secret: bool) -> Result<Listing,
     let mut from: Option<String> = None;
     loop {
         let mut page = stream::document(&client, address.list(from.as_deref())).await?;
-        let item_kind = page["kind"]
-            .as_str()
-            .and_then(|kind| kind.strip_suffix("List"))
-            .map(str::to_owned);
+        let item_kind = page["kind"].as_str().and_then(|kind| kind.strip_suffix("List")).map(str::to_owned);
         let api_version = page["apiVersion"].as_str().map(str::to_owned);
         let Value::Array(items) = page["items"].take() else {
             return Err(Error::Undecodable("a list has no items".to_owned()).into());
@@ -485,17 +428,11 @@ async fn list(client: Client, address: Address, secret: bool) -> Result<Listing,
                 .ok_or_else(|| Error::Undecodable("a listed object has no name".to_owned()))?;
             objects.insert(object.key.clone(), object);
         }
-        let version = page["metadata"]["resourceVersion"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
+        let version = page["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
         match page["metadata"]["continue"].as_str() {
             Some(token) if !token.is_empty() => from = Some(token.to_owned()),
             _ => {
-                return Ok(Listing {
-                    objects: objects.into_values().collect(),
-                    version,
-                });
+                return Ok(Listing { objects: objects.into_values().collect(), version });
             }
         }
     }
@@ -523,9 +460,9 @@ pub(super) async fn once(client: Client, query: Query) -> Result<Vec<Object>, Er
     match list(client, Address::new(&query, &served), secret).await {
         Ok(listing) => Ok(listing.objects),
         Err(Trouble::NotServed) => Ok(Vec::new()),
-        Err(Trouble::Gone) => Err(Error::Unreachable(
-            "the list went on for so long that the API server forgot its version".to_owned(),
-        )),
+        Err(Trouble::Gone) => {
+            Err(Error::Unreachable("the list went on for so long that the API server forgot its version".to_owned()))
+        }
         Err(Trouble::Error(error)) => Err(error),
     }
 }

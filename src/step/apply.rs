@@ -21,75 +21,46 @@ pub(super) async fn act(args: &Apply, ctx: &StepContext) -> Result<Done, Error> 
     let read = args.file.iter().flat_map(|file| &file.documents);
     let mut accepted = Vec::new();
     for manifest in inline.chain(read) {
-        let object = manifest
-            .0
-            .eval(&ctx.env)
-            .map_err(|error| Error::setting(error.into()))?;
+        let object = manifest.0.eval(&ctx.env).map_err(|error| Error::setting(error.into()))?;
         accepted.push(apply(object, &namespace, ctx).await?);
     }
     let Some(first) = accepted.first().cloned() else {
         return Err(Error::new(Class::Missing, "there is no object to apply"));
     };
-    Ok(Done::default()
-        .with("object", first)
-        .with("objects", accepted))
+    Ok(Done::default().with("object", first).with("objects", accepted))
 }
 
 async fn apply(object: Value, namespace: &str, ctx: &StepContext) -> Result<Value, Error> {
-    let mut object: DynamicObject = serde_json::from_value(object).map_err(|error| {
-        Error::from_source(
-            Class::Broken,
-            "what is to be applied is no Kubernetes object",
-            error,
-        )
-    })?;
+    let mut object: DynamicObject = serde_json::from_value(object)
+        .map_err(|error| Error::from_source(Class::Broken, "what is to be applied is no Kubernetes object", error))?;
     let Some(types) = object.types.clone() else {
-        return Err(Error::new(
-            Class::Broken,
-            "what is to be applied has no `apiVersion` and `kind`",
-        ));
+        return Err(Error::new(Class::Broken, "what is to be applied has no `apiVersion` and `kind`"));
     };
     let Some(name) = object.metadata.name.clone() else {
         return Err(Error::new(
             Class::Broken,
-            format!(
-                "a {} that is to be applied has no `metadata.name`",
-                types.kind
-            ),
+            format!("a {} that is to be applied has no `metadata.name`", types.kind),
         ));
     };
     let gvk = GroupVersionKind::try_from(&types).map_err(|error| {
-        Error::from_source(
-            Class::Broken,
-            format!("`{}` is no API version", types.api_version),
-            error,
-        )
+        Error::from_source(Class::Broken, format!("`{}` is no API version", types.api_version), error)
     })?;
     let client = ctx.client()?;
     let called = format!("{}/{name}", types.kind.to_lowercase());
-    let (resource, capabilities) = ask(ctx, &format!("look up {}", types.kind), || async {
-        match pinned_kind(&client, &gvk).await {
-            // A definition that was applied a moment ago is served a moment later.
-            Err(kube::Error::Discovery(missing)) => Err(not_served_yet(&gvk, &missing.to_string())),
-            other => other,
-        }
-    })
-    .await
-    .map_err(|error| {
-        if error.class == Class::Unreachable {
-            error
-        } else {
-            Error {
-                class: Class::Missing,
-                ..error
+    let (resource, capabilities) =
+        ask(ctx, &format!("look up {}", types.kind), || async {
+            match pinned_kind(&client, &gvk).await {
+                // A definition that was applied a moment ago is served a moment later.
+                Err(kube::Error::Discovery(missing)) => Err(not_served_yet(&gvk, &missing.to_string())),
+                other => other,
             }
-        }
-    })?;
+        })
+        .await
+        .map_err(|error| {
+            if error.class == Class::Unreachable { error } else { Error { class: Class::Missing, ..error } }
+        })?;
     let api: Api<DynamicObject> = if capabilities.scope == KindScope::Namespaced {
-        let namespace = object
-            .metadata
-            .namespace
-            .get_or_insert_with(|| namespace.to_owned());
+        let namespace = object.metadata.namespace.get_or_insert_with(|| namespace.to_owned());
         Api::namespaced_with(client.clone(), namespace, &resource)
     } else {
         object.metadata.namespace = None;
@@ -99,17 +70,11 @@ async fn apply(object: Value, namespace: &str, ctx: &StepContext) -> Result<Valu
     mark(&mut object, before.as_ref(), ctx);
     let params = PatchParams::apply(MANAGER);
     let patch = kube::api::Patch::Apply(&object);
-    let after = ask(ctx, &format!("APPLY {called}"), || {
-        api.patch(&name, &params, &patch)
-    })
-    .await?;
+    let after = ask(ctx, &format!("APPLY {called}"), || api.patch(&name, &params, &patch)).await?;
     match &before {
         None => ctx.note(Note::text(format!("{called} created"))),
         Some(before) => {
-            ctx.note(Note::Block {
-                title: format!("{called} as it was before"),
-                text: difference::yaml(before),
-            });
+            ctx.note(Note::Block { title: format!("{called} as it was before"), text: difference::yaml(before) });
             if let Some(note) = difference::of(&called, before, &after) {
                 ctx.note(note);
             }

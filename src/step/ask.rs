@@ -22,11 +22,7 @@ const ANSWER: Duration = Duration::from_secs(65);
 /// What passes by itself while a system is disrupted (no connection, 429, 5xx, an
 /// admission webhook without endpoints) is sent again, and each such refusal is
 /// left as evidence. There is no jitter: one client does not need it, and runs can be compared.
-pub(super) async fn ask<T, E, F>(
-    ctx: &StepContext,
-    request: &str,
-    send: impl FnMut() -> F,
-) -> Result<T, Error>
+pub(super) async fn ask<T, E, F>(ctx: &StepContext, request: &str, send: impl FnMut() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, E>>,
     Answer: From<E>,
@@ -70,23 +66,15 @@ where
             Ok(Ok(answer)) => {
                 if count > 1 {
                     let spent = text::duration(began.elapsed());
-                    ctx.note(Note::text(format!(
-                        "{request} was answered after {count} refusals, in {spent}"
-                    )));
+                    ctx.note(Note::text(format!("{request} was answered after {count} refusals, in {spent}")));
                 }
                 return Ok(answer);
             }
-            Ok(Err(error)) if done.is_some_and(|done| done(&error)) => Answer {
-                again: None,
-                ..Answer::from(error)
-            },
+            Ok(Err(error)) if done.is_some_and(|done| done(&error)) => Answer { again: None, ..Answer::from(error) },
             Ok(Err(error)) => Answer::from(error),
             Err(_) => Answer {
                 class: Class::Unreachable,
-                said: format!(
-                    "the API server did not answer within {}",
-                    text::duration(until - now)
-                ),
+                said: format!("the API server did not answer within {}", text::duration(until - now)),
                 again: done.is_none().then_some(None),
             },
         };
@@ -95,10 +83,7 @@ where
         };
         count += 1;
         if !refusals.contains(&said) {
-            ctx.note(Note::Retried {
-                request: request.to_owned(),
-                reason: said.clone(),
-            });
+            ctx.note(Note::Retried { request: request.to_owned(), reason: said.clone() });
             refusals.push(said);
         }
         let next = Instant::now() + asked.unwrap_or(wait);
@@ -145,19 +130,15 @@ where
 /// Whether an object is not there. A kind that is not served is another matter:
 /// such a 404 names no object.
 pub(super) fn is_not_found(status: &Status) -> bool {
-    status.code == 404
-        && status
-            .details
-            .as_ref()
-            .is_some_and(|details| !details.name.is_empty())
+    status.code == 404 && status.details.as_ref().is_some_and(|details| !details.name.is_empty())
 }
 
 /// Whether a request that failed may have reached a server all the same.
 pub(super) fn may_be_done(error: &kube::Error) -> bool {
     match error {
-        kube::Error::Service(error) => error
-            .downcast_ref::<hyper_util::client::legacy::Error>()
-            .is_some_and(|error| !error.is_connect()),
+        kube::Error::Service(error) => {
+            error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| !error.is_connect())
+        }
         kube::Error::HyperError(_) => true,
         _ => false,
     }
@@ -176,72 +157,41 @@ impl From<kube::Error> for Answer {
         match error {
             kube::Error::Api(status) => Self::status(&status),
             kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => {
-                Self {
-                    class: Class::Unreachable,
-                    said: chain(&error),
-                    again: Some(None),
-                }
+                Self { class: Class::Unreachable, said: chain(&error), again: Some(None) }
             }
-            kube::Error::Auth(_) => Self {
-                class: Class::Forbidden,
-                said: chain(&error),
-                again: None,
-            },
-            other => Self {
-                class: Class::Broken,
-                said: chain(&other),
-                again: None,
-            },
+            kube::Error::Auth(_) => Self { class: Class::Forbidden, said: chain(&error), again: None },
+            other => Self { class: Class::Broken, said: chain(&other), again: None },
         }
     }
 }
 
 impl From<crate::record::Error> for Answer {
     fn from(error: crate::record::Error) -> Self {
-        Self {
-            class: error.class(),
-            said: error.to_string(),
-            again: error.passes().then_some(None),
-        }
+        Self { class: error.class(), said: error.to_string(), again: error.passes().then_some(None) }
     }
 }
 
 impl Answer {
     fn status(status: &Status) -> Self {
-        let after = status
-            .details
-            .as_ref()
-            .map(|details| details.retry_after_seconds)
-            .filter(|seconds| *seconds > 0);
+        let after = status.details.as_ref().map(|details| details.retry_after_seconds).filter(|seconds| *seconds > 0);
         let after = after.map(|seconds| Duration::from_secs(seconds.into()));
         // An admission webhook that can't be reached is answered with 500, or 503 before its first endpoint.
-        let passes = status.code == 429
-            || status.code >= 500
-            || status.reason == "Timeout"
-            || status.reason == "ServerTimeout";
+        let passes =
+            status.code == 429 || status.code >= 500 || status.reason == "Timeout" || status.reason == "ServerTimeout";
         let class = match status.code {
             401 | 403 if !is_admission(status) => Class::Forbidden,
             404 if is_not_found(status) => Class::Missing,
             429 | 500.. => Class::Unreachable,
             _ => Class::Refused,
         };
-        let said = if status.message.is_empty() {
-            format!("HTTP {}", status.code)
-        } else {
-            status.message.clone()
-        };
-        Self {
-            class,
-            said,
-            again: passes.then_some(after),
-        }
+        let said = if status.message.is_empty() { format!("HTTP {}", status.code) } else { status.message.clone() };
+        Self { class, said, again: passes.then_some(after) }
     }
 }
 
 /// Whether a webhook or policy said no: that answer is about the object, not about who asks.
 fn is_admission(status: &Status) -> bool {
-    status.message.contains("admission webhook")
-        || status.message.contains("ValidatingAdmissionPolicy")
+    status.message.contains("admission webhook") || status.message.contains("ValidatingAdmissionPolicy")
 }
 
 /// An error with its causes in one line; each part once.
@@ -281,44 +231,15 @@ mod tests {
     fn answers_pass_or_are_definite() {
         let table = [
             (status(429, "TooManyRequests", ""), Class::Unreachable, true),
-            (
-                status(
-                    500,
-                    "InternalError",
-                    "failed calling webhook: no endpoints available",
-                ),
-                Class::Unreachable,
-                true,
-            ),
-            (
-                status(503, "ServiceUnavailable", ""),
-                Class::Unreachable,
-                true,
-            ),
-            (
-                status(403, "Forbidden", "pods is forbidden"),
-                Class::Forbidden,
-                false,
-            ),
-            (
-                status(
-                    403,
-                    "Forbidden",
-                    "admission webhook \"a\" denied the request",
-                ),
-                Class::Refused,
-                false,
-            ),
+            (status(500, "InternalError", "failed calling webhook: no endpoints available"), Class::Unreachable, true),
+            (status(503, "ServiceUnavailable", ""), Class::Unreachable, true),
+            (status(403, "Forbidden", "pods is forbidden"), Class::Forbidden, false),
+            (status(403, "Forbidden", "admission webhook \"a\" denied the request"), Class::Refused, false),
             (status(409, "Conflict", ""), Class::Refused, false),
             (status(422, "Invalid", ""), Class::Refused, false),
         ];
         for (answer, class, passes) in table {
-            assert_eq!(
-                (answer.class, answer.again.is_some()),
-                (class, passes),
-                "{}",
-                answer.said
-            );
+            assert_eq!((answer.class, answer.again.is_some()), (class, passes), "{}", answer.said);
         }
     }
 }

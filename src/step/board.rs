@@ -62,23 +62,15 @@ impl Board {
         let mut rows = Vec::new();
         for (name, condition) in conditions.iter() {
             if let Some(left) = &condition.r#if
-                && !left
-                    .holds(&ctx.env)
-                    .map_err(|error| Error::setting(error.into()))?
+                && !left.holds(&ctx.env).map_err(|error| Error::setting(error.into()))?
             {
                 continue;
             }
             let amount = match (&condition.count, ctx.get_opt(condition.min.as_ref())?) {
                 (Some(count), _) => Amount::Count(ctx.get(count)?),
-                (None, min) => Amount::Every {
-                    min: min.unwrap_or(1),
-                },
+                (None, min) => Amount::Every { min: min.unwrap_or(1) },
             };
-            let named = condition
-                .that
-                .iter()
-                .flat_map(Cel::paths)
-                .filter(|path| path.root() == "objects");
+            let named = condition.that.iter().flat_map(Cel::paths).filter(|path| path.root() == "objects");
             let names = named
                 .filter_map(|path| path.name(1))
                 .filter_map(|name| Some((name.to_owned(), selection_called(name, ctx)?)));
@@ -92,20 +84,12 @@ impl Board {
             });
         }
         let mut feeds = BTreeMap::new();
-        for id in rows
-            .iter()
-            .flat_map(|row| std::iter::once(&row.on).chain(row.names.iter().map(|(_, id)| id)))
-        {
+        for id in rows.iter().flat_map(|row| std::iter::once(&row.on).chain(row.names.iter().map(|(_, id)| id))) {
             if !feeds.contains_key(id) {
                 feeds.insert(id.clone(), ctx.recorder.follow(id)?);
             }
         }
-        Ok(Self {
-            rows,
-            feeds,
-            env: ctx.env.clone(),
-            clock: ctx.cluster.clock(),
-        })
+        Ok(Self { rows, feeds, env: ctx.env.clone(), clock: ctx.cluster.clock() })
     }
 
     /// Waits for the next change of any selection and judges what it concerns.
@@ -113,21 +97,14 @@ impl Board {
         if self.feeds.is_empty() {
             return std::future::pending().await;
         }
-        let changes = self
-            .feeds
-            .iter_mut()
-            .map(|(id, feed)| async move { (id, feed.changed().await) }.boxed());
+        let changes = self.feeds.iter_mut().map(|(id, feed)| async move { (id, feed.changed().await) }.boxed());
         let ((id, change), _, rest) = select_all(changes).await;
         let id = id.clone();
         drop(rest);
         Ok(match change? {
             Change::Listed { after_gap } => {
                 self.judge(&id, None);
-                if after_gap {
-                    Sight::Broken
-                } else {
-                    Sight::Whole
-                }
+                if after_gap { Sight::Broken } else { Sight::Whole }
             }
             Change::Changed(keys) => {
                 self.judge(&id, Some(&keys));
@@ -147,9 +124,7 @@ impl Board {
 
     /// Whether an expression depends on the time.
     pub(super) fn ages(&self) -> bool {
-        self.rows
-            .iter()
-            .any(|row| row.that.as_ref().is_some_and(|that| that.calls("age")))
+        self.rows.iter().any(|row| row.that.as_ref().is_some_and(|that| that.calls("age")))
     }
 
     /// Whether every selection has been listed.
@@ -171,15 +146,10 @@ impl Board {
     pub(super) fn held(&self) -> Vec<(String, Vec<Value>)> {
         let objects = |row: &Row| {
             let tracks = self.feeds[&row.on].tracks();
-            let held = tracks
-                .iter()
-                .filter(|(key, _)| matches!(row.standing.get(key), Some(Standing::Holds)));
+            let held = tracks.iter().filter(|(key, _)| matches!(row.standing.get(key), Some(Standing::Holds)));
             held.map(|(_, track)| track.o.value().clone()).collect()
         };
-        self.rows
-            .iter()
-            .map(|row| (row.name.clone(), objects(row)))
-            .collect()
+        self.rows.iter().map(|row| (row.name.clone(), objects(row))).collect()
     }
 
     /// What is still missing.
@@ -202,20 +172,10 @@ impl Board {
             [row] => row.say(),
             rows => {
                 let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
-                format!(
-                    "{} of {} conditions unmet: {}",
-                    rows.len(),
-                    self.rows.len(),
-                    text::and(&names)
-                )
+                format!("{} of {} conditions unmet: {}", rows.len(), self.rows.len(), text::and(&names))
             }
         };
-        Progress {
-            say,
-            unmet,
-            done: None,
-            total: None,
-        }
+        Progress { say, unmet, done: None, total: None }
     }
 
     /// What was to hold, in the plan's words.
@@ -232,15 +192,8 @@ impl Board {
                 continue;
             }
             let env = self.env.child().with(NOW, now.clone());
-            let lists = row
-                .names
-                .iter()
-                .map(|(name, id)| (name.as_str(), list_of(&self.feeds[id])));
-            let env = if row.names.is_empty() {
-                env
-            } else {
-                env.with_shared("objects", Shared::map(lists))
-            };
+            let lists = row.names.iter().map(|(name, id)| (name.as_str(), list_of(&self.feeds[id])));
+            let env = if row.names.is_empty() { env } else { env.with_shared("objects", Shared::map(lists)) };
             let tracks = self.feeds[&row.on].tracks();
             match keys.filter(|_| !others) {
                 Some(keys) => {
@@ -261,11 +214,7 @@ impl Board {
 
 /// A selection by the name it has in expressions, where dashes are underscores.
 fn selection_called(name: &str, ctx: &StepContext) -> Option<SelectionId> {
-    ctx.scope
-        .objects
-        .iter()
-        .find(|(written, _)| written.replace('-', "_") == name)
-        .map(|(_, id)| id.clone())
+    ctx.scope.objects.iter().find(|(written, _)| written.replace('-', "_") == name).map(|(_, id)| id.clone())
 }
 
 fn list_of(feed: &Feed) -> Shared {
@@ -290,19 +239,12 @@ impl Row {
     }
 
     fn satisfied(&self) -> u64 {
-        self.standing
-            .values()
-            .filter(|standing| matches!(standing, Standing::Holds))
-            .count() as u64
+        self.standing.values().filter(|standing| matches!(standing, Standing::Holds)).count() as u64
     }
 
     /// An expression that fails on an object makes the condition unmet, whatever `count` says.
     fn holds(&self) -> bool {
-        if self
-            .standing
-            .values()
-            .any(|standing| matches!(standing, Standing::Errs(_)))
-        {
+        if self.standing.values().any(|standing| matches!(standing, Standing::Errs(_))) {
             return false;
         }
         let (satisfied, all) = (self.satisfied(), self.standing.len() as u64);
@@ -321,20 +263,14 @@ impl Row {
         };
         match &self.that {
             _ if all == 0 => format!("`{}`: nothing is selected, {wanted}", self.name),
-            Some(that) => format!(
-                "`{}`: {satisfied} of {all} satisfy {}, {wanted}",
-                self.name,
-                that.source().trim()
-            ),
+            Some(that) => format!("`{}`: {satisfied} of {all} satisfy {}, {wanted}", self.name, that.source().trim()),
             None => format!("`{}`: {all} exist, {wanted}", self.name),
         }
     }
 
     fn wanted(&self) -> String {
-        let that = self.that.as_ref().map_or_else(
-            || "exist".to_owned(),
-            |that| format!("satisfy {}", that.source().trim()),
-        );
+        let that =
+            self.that.as_ref().map_or_else(|| "exist".to_owned(), |that| format!("satisfy {}", that.source().trim()));
         match self.amount {
             Amount::Every { min } => format!("all of `{}` (at least {min}) {that}", self.name),
             Amount::Count(count) => format!("{count} of `{}` {that}", self.name),
@@ -344,16 +280,13 @@ impl Row {
     /// This condition in one line, then the objects that matter, each with its state.
     fn unmet(&self, tracks: &BTreeMap<TrackKey, Track>) -> Vec<String> {
         let mut lines = vec![self.say()];
-        let too_many = matches!(self.amount, Amount::Count(Count::Exactly(n) | Count::AtMost(n)) if self.satisfied() > n);
+        let too_many =
+            matches!(self.amount, Amount::Count(Count::Exactly(n) | Count::AtMost(n)) if self.satisfied() > n);
         let counts = |standing: &Standing| matches!(standing, Standing::Holds) == too_many;
-        let mut named = self
-            .standing
-            .iter()
-            .filter(|(_, standing)| counts(standing) || matches!(standing, Standing::Errs(_)));
+        let mut named =
+            self.standing.iter().filter(|(_, standing)| counts(standing) || matches!(standing, Standing::Errs(_)));
         for (key, standing) in named.by_ref().take(NAMED) {
-            let state = tracks
-                .get(key)
-                .map_or_else(String::new, |track| brief(track.o.value()));
+            let state = tracks.get(key).map_or_else(String::new, |track| brief(track.o.value()));
             lines.push(match standing {
                 Standing::Errs(error) => format!("  {key}: {state}; {error}"),
                 Standing::Holds | Standing::Not => format!("  {key}: {state}"),

@@ -23,21 +23,12 @@ pub(super) fn brief(o: &Value) -> String {
     said.extend(conditions(&status["conditions"]));
     if let Some(since) = o["metadata"]["deletionTimestamp"].as_str() {
         said.push(format!("terminating since {since}"));
-        for finalizer in o["metadata"]["finalizers"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-        {
+        for finalizer in o["metadata"]["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             said.push(format!("held by finalizer {finalizer}"));
         }
     }
     if said.is_empty() {
-        said.push(if o.get("metadata").is_some() {
-            "exists".to_owned()
-        } else {
-            o.to_string()
-        });
+        said.push(if o.get("metadata").is_some() { "exists".to_owned() } else { o.to_string() });
     }
     cut(said.join(", "))
 }
@@ -45,17 +36,11 @@ pub(super) fn brief(o: &Value) -> String {
 /// Why containers are not running, and how often they were restarted.
 fn containers(status: &Value) -> Vec<String> {
     let lists = ["initContainerStatuses", "containerStatuses"];
-    let all = lists
-        .iter()
-        .flat_map(|list| status[list].as_array().into_iter().flatten());
+    let all = lists.iter().flat_map(|list| status[list].as_array().into_iter().flatten());
     all.filter_map(|container| {
         let name = container["name"].as_str()?;
-        let waiting = container["state"]["waiting"]["reason"]
-            .as_str()
-            .map(|reason| format!("{name} {reason}"));
-        let restarts = container["restartCount"]
-            .as_u64()
-            .filter(|count| *count > 0);
+        let waiting = container["state"]["waiting"]["reason"].as_str().map(|reason| format!("{name} {reason}"));
+        let restarts = container["restartCount"].as_u64().filter(|count| *count > 0);
         let restarts = restarts.map(|count| format!("{name} restarted {count} times"));
         waiting.or(restarts)
     })
@@ -66,38 +51,25 @@ fn replicas(o: &Value) -> Option<String> {
     let status = &o["status"];
     let (ready, wanted) = match o["kind"].as_str()? {
         "DaemonSet" => (&status["numberReady"], &status["desiredNumberScheduled"]),
-        "Deployment" | "StatefulSet" | "ReplicaSet" => {
-            (&status["readyReplicas"], &o["spec"]["replicas"])
-        }
+        "Deployment" | "StatefulSet" | "ReplicaSet" => (&status["readyReplicas"], &o["spec"]["replicas"]),
         _ => return None,
     };
-    Some(format!(
-        "{} of {} ready",
-        ready.as_u64().unwrap_or(0),
-        wanted.as_u64().unwrap_or(0)
-    ))
+    Some(format!("{} of {} ready", ready.as_u64().unwrap_or(0), wanted.as_u64().unwrap_or(0)))
 }
 
 /// Conditions that are not `True`, with their reasons; of those that are, `Ready` alone is not worth a word.
 fn conditions(list: &Value) -> Vec<String> {
     let all = list.as_array().into_iter().flatten();
-    all.filter(|condition| {
-        condition["status"]
-            .as_str()
-            .is_some_and(|status| status != "True")
-    })
-    .filter_map(|condition| {
-        let kind = condition["type"].as_str()?;
-        let status = condition["status"].as_str()?;
-        let why = [&condition["reason"], &condition["message"]]
-            .into_iter()
-            .find_map(|text| text.as_str().filter(|text| !text.is_empty()));
-        Some(why.map_or_else(
-            || format!("{kind}={status}"),
-            |why| format!("{kind}={status} ({why})"),
-        ))
-    })
-    .collect()
+    all.filter(|condition| condition["status"].as_str().is_some_and(|status| status != "True"))
+        .filter_map(|condition| {
+            let kind = condition["type"].as_str()?;
+            let status = condition["status"].as_str()?;
+            let why = [&condition["reason"], &condition["message"]]
+                .into_iter()
+                .find_map(|text| text.as_str().filter(|text| !text.is_empty()));
+            Some(why.map_or_else(|| format!("{kind}={status}"), |why| format!("{kind}={status} ({why})")))
+        })
+        .collect()
 }
 
 fn cut(text: String) -> String {
@@ -126,10 +98,7 @@ mod tests {
                 json!({ "kind": "DaemonSet", "metadata": {}, "status": { "numberReady": 2, "desiredNumberScheduled": 3 } }),
                 "2 of 3 ready",
             ),
-            (
-                json!({ "state": "in-progress", "progress": 4 }),
-                "state in-progress",
-            ),
+            (json!({ "state": "in-progress", "progress": 4 }), "state in-progress"),
             (
                 json!({ "metadata": { "name": "x", "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["a/b"] } }),
                 "terminating since 2026-01-01T00:00:00Z, held by finalizer a/b",

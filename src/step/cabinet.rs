@@ -31,14 +31,14 @@ impl Cabinet {
 
     /// Begins a file, named by the way to it.
     pub(super) fn open(&self, way: &[&str]) -> Result<Filing, Error> {
-        let path: PathBuf = self.at.iter().map(|part| part.to_string_lossy().into_owned()).chain(way.iter().map(|part| clean(part))).collect();
-        let drawer = Drawer::open(&self.run.join(&path), self.limit)
-            .map_err(|error| unwritable(&path, error))?;
-        Ok(Filing {
-            path,
-            drawer,
-            mask: self.mask.clone(),
-        })
+        let path: PathBuf = self
+            .at
+            .iter()
+            .map(|part| part.to_string_lossy().into_owned())
+            .chain(way.iter().map(|part| clean(part)))
+            .collect();
+        let drawer = Drawer::open(&self.run.join(&path), self.limit).map_err(|error| unwritable(&path, error))?;
+        Ok(Filing { path, drawer, mask: self.mask.clone() })
     }
 
     /// Leaves a text as a file.
@@ -66,22 +66,13 @@ pub(super) struct Kept {
 impl Filing {
     /// Takes text. Masking sees what is given at once: give whole lines.
     pub(super) fn push(&mut self, text: &str) -> Result<(), Error> {
-        self.drawer
-            .push(self.mask.text(text).as_bytes())
-            .map_err(|error| unwritable(&self.path, error))
+        self.drawer.push(self.mask.text(text).as_bytes()).map_err(|error| unwritable(&self.path, error))
     }
 
     /// Ends the file.
     pub(super) fn close(self, about: impl Into<String>) -> Result<Kept, Error> {
-        let filled = self
-            .drawer
-            .close()
-            .map_err(|error| unwritable(&self.path, error))?;
-        Ok(Kept {
-            path: self.path.to_string_lossy().into_owned(),
-            about: about.into(),
-            filled,
-        })
+        let filled = self.drawer.close().map_err(|error| unwritable(&self.path, error))?;
+        Ok(Kept { path: self.path.to_string_lossy().into_owned(), about: about.into(), filled })
     }
 }
 
@@ -93,32 +84,18 @@ impl Kept {
             0 => text::bytes(total),
             lost => format!("{} of {}", text::bytes(total - lost), text::bytes(total)),
         };
-        Note::File {
-            path: self.path.clone(),
-            about: format!("{} ({size})", self.about),
-        }
+        Note::File { path: self.path.clone(), about: format!("{} ({size})", self.about) }
     }
 }
 
 /// A name as one part of a path.
 fn clean(name: &str) -> String {
-    let name: String = name
-        .chars()
-        .map(|c| if c.is_alphanumeric() || "._-[]".contains(c) { c } else { '_' })
-        .collect();
-    if name.is_empty() || name.chars().all(|c| c == '.') {
-        "_".to_owned()
-    } else {
-        name
-    }
+    let name: String = name.chars().map(|c| if c.is_alphanumeric() || "._-[]".contains(c) { c } else { '_' }).collect();
+    if name.is_empty() || name.chars().all(|c| c == '.') { "_".to_owned() } else { name }
 }
 
 fn unwritable(path: &std::path::Path, error: std::io::Error) -> Error {
-    Error::from_source(
-        Class::Broken,
-        format!("`{}` in the run folder can't be written", path.display()),
-        error,
-    )
+    Error::from_source(Class::Broken, format!("`{}` in the run folder can't be written", path.display()), error)
 }
 
 #[cfg(test)]

@@ -14,12 +14,7 @@ pub(super) struct Capture {
 impl Capture {
     /// Keeps so many bytes in all.
     pub(super) fn new(limit: usize) -> Self {
-        Self {
-            head: Vec::new(),
-            tail: VecDeque::new(),
-            half: limit.div_ceil(2),
-            total: 0,
-        }
+        Self { head: Vec::new(), tail: VecDeque::new(), half: limit.div_ceil(2), total: 0 }
     }
 
     /// Takes the next bytes.
@@ -63,12 +58,7 @@ impl Capture {
     /// The last lines that are not empty.
     pub(super) fn last_lines(&self, most: usize) -> Vec<String> {
         let text = self.text();
-        let mut lines: Vec<&str> = text
-            .lines()
-            .rev()
-            .filter(|line| !line.trim().is_empty())
-            .take(most)
-            .collect();
+        let mut lines: Vec<&str> = text.lines().rev().filter(|line| !line.trim().is_empty()).take(most).collect();
         lines.reverse();
         lines.into_iter().map(str::to_owned).collect()
     }
@@ -85,19 +75,13 @@ mod tests {
             (&["abcdefgh"], "abcdefgh"),
             (&["abcd", "ef", "gh"], "abcdefgh"),
             (&["abcdefghi"], "abcd\n[1 bytes left out]\nfghi"),
-            (
-                &["abc", "defghijklmnopqrstuvw", "x", "yz"],
-                "abcd\n[18 bytes left out]\nwxyz",
-            ),
+            (&["abc", "defghijklmnopqrstuvw", "x", "yz"], "abcd\n[18 bytes left out]\nwxyz"),
         ];
         for (pieces, kept) in cases {
             let mut capture = Capture::new(8);
             pieces.iter().for_each(|piece| capture.push(piece.as_bytes()));
             assert_eq!(capture.text(), kept);
-            assert_eq!(
-                capture.total(),
-                pieces.iter().map(|piece| piece.len() as u64).sum::<u64>()
-            );
+            assert_eq!(capture.total(), pieces.iter().map(|piece| piece.len() as u64).sum::<u64>());
         }
     }
 

@@ -11,7 +11,5 @@ pub(super) fn chance(ctx: &StepContext) -> ChaCha8Rng {
 
 /// FNV-1a: spreads step ids over seeds, the same on every machine.
 fn fnv(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -32,19 +32,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Outputs: `files` (paths in the run folder).
 pub(super) async fn act(args: &Collect, ctx: &StepContext) -> Result<Done, Error> {
     let what = What::of(args);
-    let names: Vec<String> = if args.on.is_empty() {
-        ctx.scope.objects.keys().cloned().collect()
-    } else {
-        args.on.clone()
-    };
+    let names: Vec<String> =
+        if args.on.is_empty() { ctx.scope.objects.keys().cloned().collect() } else { args.on.clone() };
     let cabinet = Cabinet::new(ctx.get(&args.max_size)?.0, ctx);
     let mut gathered = Gathered::new(ctx);
     if ctx.background {
         if what.logs {
             let pods = names.iter().map(|name| ctx.selection(name).id.clone());
-            let pods = pods
-                .filter(|id| ctx.recorder.query(id).resource == Resource::core("pods"))
-                .collect();
+            let pods = pods.filter(|id| ctx.recorder.query(id).resource == Resource::core("pods")).collect();
             follow_logs(pods, &cabinet, &mut gathered, ctx).await?;
         } else {
             ctx.up();
@@ -97,13 +92,7 @@ struct Gathered<'a> {
 
 impl<'a> Gathered<'a> {
     fn new(ctx: &'a StepContext) -> Self {
-        Self {
-            ctx,
-            files: Vec::new(),
-            troubles: Vec::new(),
-            class: None,
-            looked: false,
-        }
+        Self { ctx, files: Vec::new(), troubles: Vec::new(), class: None, looked: false }
     }
 
     fn add(&mut self, what: &str, kept: Result<Kept, Error>) {
@@ -148,21 +137,11 @@ impl<'a> Gathered<'a> {
 fn hasty(ctx: &StepContext) -> StepContext {
     let now = Instant::now();
     let deadline = ctx.deadline.min(now + PATIENCE);
-    StepContext {
-        deadline,
-        timeout: deadline - now,
-        ..ctx.clone()
-    }
+    StepContext { deadline, timeout: deadline - now, ..ctx.clone() }
 }
 
 /// Gathers what there is now.
-async fn gather(
-    what: What,
-    names: &[String],
-    cabinet: &Cabinet,
-    gathered: &mut Gathered<'_>,
-    ctx: &StepContext,
-) {
+async fn gather(what: What, names: &[String], cabinet: &Cabinet, gathered: &mut Gathered<'_>, ctx: &StepContext) {
     let mut found: Vec<(&str, Vec<Value>)> = Vec::new();
     let mut namespaces = BTreeSet::new();
     for name in names {
@@ -373,10 +352,8 @@ impl<'a> Streams<'a> {
             self.opening += 1;
             let open = self.open.clone();
             // A stream outlives the step's own time: each request has its own.
-            let patient = StepContext {
-                deadline: Instant::now() + Duration::from_secs(365 * 24 * 3600),
-                ..self.ctx.clone()
-            };
+            let patient =
+                StepContext { deadline: Instant::now() + Duration::from_secs(365 * 24 * 3600), ..self.ctx.clone() };
             self.running.spawn(log::follow(
                 life.clone(),
                 over,

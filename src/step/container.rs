@@ -64,32 +64,18 @@ impl Container {
         Self::named(&self.namespace, &self.pod, Some(&self.name), ctx).await
     }
 
-    async fn named(
-        namespace: &str,
-        pod: &str,
-        wanted: Option<&str>,
-        ctx: &StepContext,
-    ) -> Result<Self, Error> {
+    async fn named(namespace: &str, pod: &str, wanted: Option<&str>, ctx: &StepContext) -> Result<Self, Error> {
         let api: Api<Pod> = Api::namespaced(ctx.client()?, namespace);
         let found = ask_opt(ctx, &format!("GET pods/{pod}"), || api.get(pod)).await?;
         let Some(found) = found else {
-            return Err(Error::new(
-                Class::Missing,
-                format!("there is no pod `{pod}` in namespace `{namespace}`"),
-            ));
+            return Err(Error::new(Class::Missing, format!("there is no pod `{pod}` in namespace `{namespace}`")));
         };
-        let found = serde_json::to_value(found).map_err(|error| {
-            Error::from_source(Class::Broken, "the pod is no JSON", error)
-        })?;
+        let found = serde_json::to_value(found)
+            .map_err(|error| Error::from_source(Class::Broken, "the pod is no JSON", error))?;
         Self::of(namespace, pod, &found, wanted)
     }
 
-    fn of(
-        namespace: &str,
-        name: &str,
-        pod: &Value,
-        wanted: Option<&str>,
-    ) -> Result<Self, Error> {
+    fn of(namespace: &str, name: &str, pod: &Value, wanted: Option<&str>) -> Result<Self, Error> {
         let (status, spec) = (&pod["status"], &pod["spec"]);
         if spec["nodeName"].as_str().is_none_or(str::is_empty) {
             return Err(Error::new(
@@ -136,16 +122,11 @@ fn choose(name: &str, pod: &Value, wanted: Option<&str>) -> Result<String, Error
         .flat_map(|list| pod["spec"][list].as_array().into_iter().flatten())
         .filter_map(|container| container["name"].as_str())
         .collect();
-    let default = pod["metadata"]["annotations"][DEFAULT]
-        .as_str()
-        .filter(|default| names.contains(default));
+    let default = pod["metadata"]["annotations"][DEFAULT].as_str().filter(|default| names.contains(default));
     match wanted {
         Some(wanted) if names.contains(&wanted) => Ok(wanted.to_owned()),
-        Some(wanted) => Err(Error::new(
-            Class::Missing,
-            format!("pods/{name} has no container `{wanted}`"),
-        )
-        .expected(format!("one of {}", names.join(", ")))),
+        Some(wanted) => Err(Error::new(Class::Missing, format!("pods/{name} has no container `{wanted}`"))
+            .expected(format!("one of {}", names.join(", ")))),
         None => default
             .or(names.first().copied())
             .map(str::to_owned)
@@ -182,10 +163,7 @@ async fn only(on: &str, ctx: &StepContext) -> Result<(TrackKey, Track), Error> {
         Class::Refused,
         format!("`{on}` must select exactly one live pod and selects {count}, so nothing was done"),
     );
-    error.observed = pods
-        .iter()
-        .map(|(key, track)| format!("pods/{key}: {}", brief(track.o.value())))
-        .collect();
+    error.observed = pods.iter().map(|(key, track)| format!("pods/{key}: {}", brief(track.o.value()))).collect();
     if error.observed.is_empty() {
         error.observed.push(format!("`{on}` selects no pod"));
     }
@@ -199,16 +177,10 @@ pub(super) async fn pods(on: &str, ctx: &StepContext) -> Result<Vec<(TrackKey, T
     let pods = if *resource == Resource::core("pods") {
         ask(ctx, "LIST pods", || ctx.recorder.list(id)).await?
     } else {
-        return Err(Error::new(
-            Class::Broken,
-            format!("`{on}` selects {resource}, not pods"),
-        ));
+        return Err(Error::new(Class::Broken, format!("`{on}` selects {resource}, not pods")));
     };
     if pods.iter().any(|(key, _)| key.key.is_some()) {
-        return Err(Error::new(
-            Class::Broken,
-            format!("`{on}` selects entries inside pods, not pods"),
-        ));
+        return Err(Error::new(Class::Broken, format!("`{on}` selects entries inside pods, not pods")));
     }
     Ok(pods)
 }
@@ -258,15 +230,12 @@ mod tests {
                 None,
                 Err((Class::Refused, "container main of pods/p is not running: Pending")),
             ),
-            (
-                &homeless,
-                None,
-                Err((Class::Refused, "pods/p is on no node yet, so nothing can be run in it")),
-            ),
+            (&homeless, None, Err((Class::Refused, "pods/p is on no node yet, so nothing can be run in it"))),
         ];
         for (pod, wanted, expected) in cases {
             let found = Container::of("ns", "p", pod, wanted);
-            let found = found.as_ref().map(|found| found.name.as_str()).map_err(|error| (error.class, error.message.as_str()));
+            let found =
+                found.as_ref().map(|found| found.name.as_str()).map_err(|error| (error.class, error.message.as_str()));
             assert_eq!(found, expected);
         }
     }

@@ -79,18 +79,12 @@ pub struct Memory(Arc<std::sync::Mutex<Option<Value>>>);
 impl Memory {
     /// What an earlier attempt left.
     pub fn recall(&self) -> Option<Value> {
-        self.0
-            .lock()
-            .expect("nobody panics while holding a step's memory")
-            .clone()
+        self.0.lock().expect("nobody panics while holding a step's memory").clone()
     }
 
     /// Leaves a value for the next attempt.
     pub fn keep(&self, value: Value) {
-        *self
-            .0
-            .lock()
-            .expect("nobody panics while holding a step's memory") = Some(value);
+        *self.0.lock().expect("nobody panics while holding a step's memory") = Some(value);
     }
 }
 
@@ -117,29 +111,20 @@ impl StepContext {
     }
 
     /// The value of a setting that may be left out.
-    pub fn get_opt<T: DeserializeOwned + Clone>(
-        &self,
-        setting: Option<&Setting<T>>,
-    ) -> Result<Option<T>, Error> {
+    pub fn get_opt<T: DeserializeOwned + Clone>(&self, setting: Option<&Setting<T>>) -> Result<Option<T>, Error> {
         setting.map(|setting| self.get(setting)).transpose()
     }
 
     /// A namespace that is given, or the file's.
     pub fn namespace(&self, given: Option<&Setting<String>>) -> Result<String, Error> {
-        Ok(self
-            .get_opt(given)?
-            .unwrap_or_else(|| self.scope.namespace.clone()))
+        Ok(self.get_opt(given)?.unwrap_or_else(|| self.scope.namespace.clone()))
     }
 
     /// A selection by the name it has in this step's file.
     ///
     /// Names are checked when the plan is loaded.
     pub fn selection(&self, name: &str) -> &Selection {
-        let id = self
-            .scope
-            .objects
-            .get(name)
-            .expect("selection names are checked when the plan is loaded");
+        let id = self.scope.objects.get(name).expect("selection names are checked when the plan is loaded");
         self.recorder.selection(id)
     }
 

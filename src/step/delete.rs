@@ -23,9 +23,7 @@ pub(super) async fn act(args: &Delete, ctx: &StepContext) -> Result<Done, Error>
         namespace: args.namespace.as_ref(),
     };
     let targets = Targets::find(named, ctx).await?;
-    let grace = ctx
-        .get_opt(args.grace.as_ref())?
-        .map(|span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX));
+    let grace = ctx.get_opt(args.grace.as_ref())?.map(|span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX));
     let mut left = BTreeSet::new();
     let mut names = Vec::new();
     for target in &targets.objects {
@@ -38,25 +36,16 @@ pub(super) async fn act(args: &Delete, ctx: &StepContext) -> Result<Done, Error>
         let what = if targets.selected {
             "the selection has no object".to_owned()
         } else {
-            format!(
-                "{} is not there",
-                targets.kind.called(&targets.objects[0].name)
-            )
+            format!("{} is not there", targets.kind.called(&targets.objects[0].name))
         };
-        return Err(
-            Error::new(Class::Refused, format!("nothing was deleted: {what}"))
-                .expected("something to delete, or `ignore-not-found = true`"),
-        );
+        return Err(Error::new(Class::Refused, format!("nothing was deleted: {what}"))
+            .expected("something to delete, or `ignore-not-found = true`"));
     }
     let count = names.len();
     if count > 0 {
         let feed = ctx.recorder.follow_query(targets.query.clone())?;
         gone(feed, &targets, ctx).await?;
-        ctx.note(Note::text(format!(
-            "{} gone: {}",
-            text::count(count, "object"),
-            text::and(&names)
-        )));
+        ctx.note(Note::text(format!("{} gone: {}", text::count(count, "object"), text::and(&names))));
     }
     Ok(Done::default().with("count", count).with("names", names))
 }
@@ -77,27 +66,18 @@ async fn delete(
             Propagation::Foreground => PropagationPolicy::Foreground,
             Propagation::Orphan => PropagationPolicy::Orphan,
         }),
-        preconditions: target.uid.clone().map(|uid| Preconditions {
-            uid: Some(uid),
-            resource_version: None,
-        }),
+        preconditions: target.uid.clone().map(|uid| Preconditions { uid: Some(uid), resource_version: None }),
         ..DeleteParams::default()
     };
-    ask(
-        ctx,
-        &format!("DELETE {}", targets.kind.called(&target.name)),
-        || async {
-            match api.delete(&target.name, &params).await {
-                Ok(_) => Ok(true),
-                Err(kube::Error::Api(status)) if is_not_found(&status) => Ok(false),
-                // Another object under the same name: the one that was meant is gone.
-                Err(kube::Error::Api(status)) if status.code == 409 && target.uid.is_some() => {
-                    Ok(false)
-                }
-                Err(error) => Err(error),
-            }
-        },
-    )
+    ask(ctx, &format!("DELETE {}", targets.kind.called(&target.name)), || async {
+        match api.delete(&target.name, &params).await {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status)) if is_not_found(&status) => Ok(false),
+            // Another object under the same name: the one that was meant is gone.
+            Err(kube::Error::Api(status)) if status.code == 409 && target.uid.is_some() => Ok(false),
+            Err(error) => Err(error),
+        }
+    })
     .await
 }
 
@@ -115,13 +95,7 @@ async fn gone(mut feed: Feed, targets: &Targets, ctx: &StepContext) -> Result<()
             .tracks()
             .iter()
             .filter(|(key, track)| still(key, &track.uid))
-            .map(|(key, track)| {
-                format!(
-                    "{}: {}",
-                    targets.kind.called(&key.name),
-                    brief(track.o.value())
-                )
-            })
+            .map(|(key, track)| format!("{}: {}", targets.kind.called(&key.name), brief(track.o.value())))
             .collect();
         if feed.is_synced() && left.is_empty() {
             return Ok(());
@@ -141,11 +115,7 @@ async fn gone(mut feed: Feed, targets: &Targets, ctx: &StepContext) -> Result<()
             Err(_) => {
                 let mut error = Error::new(
                     Class::Timeout,
-                    format!(
-                        "{} not gone within {}",
-                        text::count(left.len(), "object"),
-                        text::duration(ctx.timeout)
-                    ),
+                    format!("{} not gone within {}", text::count(left.len(), "object"), text::duration(ctx.timeout)),
                 );
                 error.observed = left;
                 return Err(error);

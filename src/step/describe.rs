@@ -29,10 +29,8 @@ pub(super) fn describe(object: &Value, events: &[Value]) -> String {
         }
         write!(said, "{key}:\n{}", indented(&yaml(value))).expect("a String takes text");
     }
-    let about: Vec<&Value> = events
-        .iter()
-        .filter(|event| event["involvedObject"]["uid"] == meta["uid"] && !meta["uid"].is_null())
-        .collect();
+    let about: Vec<&Value> =
+        events.iter().filter(|event| event["involvedObject"]["uid"] == meta["uid"] && !meta["uid"].is_null()).collect();
     said += if about.is_empty() { "Events: none\n" } else { "Events:\n" };
     for event in about {
         said += &indented(&told(event));

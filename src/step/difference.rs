@@ -16,10 +16,7 @@ pub(super) fn of(called: &str, before: &DynamicObject, after: &DynamicObject) ->
         text.push_str(&hunk.to_string());
     }
     let lines: Vec<&str> = text.lines().take(LINES).collect();
-    (!text.is_empty()).then(|| Note::Diff {
-        title: format!("{called} changed"),
-        text: lines.join("\n"),
-    })
+    (!text.is_empty()).then(|| Note::Diff { title: format!("{called} changed"), text: lines.join("\n") })
 }
 
 /// An object as YAML, without what changes at every write, and without a Secret's data.
@@ -31,19 +28,10 @@ pub(super) fn yaml(object: &DynamicObject) -> String {
             top.remove("stringData");
         }
         if let Some(metadata) = top.get_mut("metadata").and_then(Value::as_object_mut) {
-            for key in [
-                "managedFields",
-                "resourceVersion",
-                "generation",
-                "uid",
-                "creationTimestamp",
-            ] {
+            for key in ["managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"] {
                 metadata.remove(key);
             }
-            if let Some(notes) = metadata
-                .get_mut("annotations")
-                .and_then(Value::as_object_mut)
-            {
+            if let Some(notes) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
                 notes.remove("kubectl.kubernetes.io/last-applied-configuration");
             }
         }

@@ -21,15 +21,9 @@ pub(super) async fn act(args: &Drain, ctx: &StepContext) -> Result<Done, Error> 
     let node = ctx.get(&args.node)?;
     let client = ctx.client()?;
     let nodes: Api<k8s_openapi::api::core::v1::Node> = Api::all(client.clone());
-    let params = kube::api::PatchParams {
-        field_manager: Some(MANAGER.to_owned()),
-        ..Default::default()
-    };
+    let params = kube::api::PatchParams { field_manager: Some(MANAGER.to_owned()), ..Default::default() };
     let cordon = kube::api::Patch::Merge(json!({ "spec": { "unschedulable": true } }));
-    ask(ctx, &format!("PATCH nodes/{node}"), || {
-        nodes.patch(&node, &params, &cordon)
-    })
-    .await?;
+    ask(ctx, &format!("PATCH nodes/{node}"), || nodes.patch(&node, &params, &cordon)).await?;
 
     let selector = ctx.get_opt(args.pod_selector.as_ref())?;
     let everywhere: Api<Pod> = Api::all(client.clone());
@@ -38,32 +32,20 @@ pub(super) async fn act(args: &Drain, ctx: &StepContext) -> Result<Done, Error> 
         label_selector: selector.clone(),
         ..ListParams::default()
     };
-    let pods = ask(ctx, &format!("LIST pods on {node}"), || {
-        everywhere.list(&on_node)
-    })
-    .await?
-    .items;
+    let pods = ask(ctx, &format!("LIST pods on {node}"), || everywhere.list(&on_node)).await?.items;
     let pods = leaving(pods, args)?;
-    let grace = ctx
-        .get_opt(args.grace.as_ref())?
-        .map(|span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX));
+    let grace = ctx.get_opt(args.grace.as_ref())?.map(|span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX));
     let mut uids = BTreeSet::new();
     let mut names = Vec::new();
     for pod in &pods {
-        let (Some(name), Some(namespace), Some(uid)) = (
-            &pod.metadata.name,
-            &pod.metadata.namespace,
-            &pod.metadata.uid,
-        ) else {
+        let (Some(name), Some(namespace), Some(uid)) = (&pod.metadata.name, &pod.metadata.namespace, &pod.metadata.uid)
+        else {
             continue;
         };
         let params = EvictParams {
             delete_options: Some(DeleteParams {
                 grace_period_seconds: grace,
-                preconditions: Some(Preconditions {
-                    uid: Some(uid.clone()),
-                    resource_version: None,
-                }),
+                preconditions: Some(Preconditions { uid: Some(uid.clone()), resource_version: None }),
                 ..DeleteParams::default()
             }),
             ..EvictParams::default()
@@ -73,9 +55,7 @@ pub(super) async fn act(args: &Drain, ctx: &StepContext) -> Result<Done, Error> 
         ask(ctx, &format!("EVICT pods/{name}"), || async {
             match api.evict(name, &params).await {
                 Ok(_) => Ok(()),
-                Err(kube::Error::Api(status)) if is_not_found(&status) || status.code == 409 => {
-                    Ok(())
-                }
+                Err(kube::Error::Api(status)) if is_not_found(&status) || status.code == 409 => Ok(()),
                 Err(error) => Err(error),
             }
         })
@@ -84,23 +64,15 @@ pub(super) async fn act(args: &Drain, ctx: &StepContext) -> Result<Done, Error> 
         names.push(name.clone());
     }
     let query = Query {
-        resource: Resource {
-            group: String::new(),
-            plural: "pods".to_owned(),
-        },
+        resource: Resource { group: String::new(), plural: "pods".to_owned() },
         namespace: String::new(),
         name: None,
         labels: selector,
         fields: Some(format!("spec.nodeName={node}")),
     };
     gone(query, &uids, ctx).await?;
-    ctx.note(Note::text(format!(
-        "node {node} drained of {}",
-        text::count(names.len(), "pod")
-    )));
-    Ok(Done::default()
-        .with("count", names.len())
-        .with("names", names))
+    ctx.note(Note::text(format!("node {node} drained of {}", text::count(names.len(), "pod"))));
+    Ok(Done::default().with("count", names.len()).with("names", names))
 }
 
 /// The pods that may be evicted, or why others forbid it: kubectl's rules and flags.
@@ -109,22 +81,14 @@ fn leaving(pods: Vec<Pod>, args: &Drain) -> Result<Vec<Pod>, Error> {
     let mut hinder = Vec::new();
     for pod in pods {
         let name = pod.metadata.name.clone().unwrap_or_default();
-        let mirror = pod
-            .metadata
-            .annotations
-            .as_ref()
-            .is_some_and(|notes| notes.contains_key("kubernetes.io/config.mirror"));
+        let mirror =
+            pod.metadata.annotations.as_ref().is_some_and(|notes| notes.contains_key("kubernetes.io/config.mirror"));
         let finished = pod
             .status
             .as_ref()
             .and_then(|status| status.phase.as_deref())
             .is_some_and(|phase| matches!(phase, "Succeeded" | "Failed"));
-        let owner = pod
-            .metadata
-            .owner_references
-            .iter()
-            .flatten()
-            .find(|owner| owner.controller == Some(true));
+        let owner = pod.metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
         let scratch = pod
             .spec
             .as_ref()
@@ -136,19 +100,15 @@ fn leaving(pods: Vec<Pod>, args: &Drain) -> Result<Vec<Pod>, Error> {
         match owner.map(|owner| owner.kind.as_str()) {
             Some("DaemonSet") if !finished => {
                 if !args.ignore_daemonsets {
-                    hinder.push(format!(
-                        "pods/{name} belongs to a DaemonSet (`ignore-daemonsets = true` leaves it)"
-                    ));
+                    hinder.push(format!("pods/{name} belongs to a DaemonSet (`ignore-daemonsets = true` leaves it)"));
                 }
                 continue;
             }
-            None if !finished && !args.force => hinder.push(format!(
-                "pods/{name} has no controller (`force = true` evicts it for good)"
-            )),
+            None if !finished && !args.force => {
+                hinder.push(format!("pods/{name} has no controller (`force = true` evicts it for good)"))
+            }
             _ if scratch && !finished && !args.delete_emptydir_data => {
-                hinder.push(format!(
-                    "pods/{name} has emptyDir data (`delete-emptydir-data = true` loses it)"
-                ));
+                hinder.push(format!("pods/{name} has emptyDir data (`delete-emptydir-data = true` loses it)"));
             }
             _ => {}
         }
@@ -159,10 +119,7 @@ fn leaving(pods: Vec<Pod>, args: &Drain) -> Result<Vec<Pod>, Error> {
     }
     let mut error = Error::new(
         Class::Refused,
-        format!(
-            "{} hinder the drain, and nothing was evicted",
-            text::count(hinder.len(), "pod")
-        ),
+        format!("{} hinder the drain, and nothing was evicted", text::count(hinder.len(), "pod")),
     );
     error.observed = hinder;
     Err(error)

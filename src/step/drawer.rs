@@ -94,10 +94,7 @@ impl Drawer {
             io::copy(&mut File::open(path)?, &mut self.head)?;
             fs::remove_file(path)?;
         }
-        Ok(Filled {
-            total: self.total,
-            lost,
-        })
+        Ok(Filled { total: self.total, lost })
     }
 }
 

@@ -24,26 +24,13 @@ pub struct Error {
 impl Error {
     /// An error that needs no more than its sentence.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Self {
-            class,
-            message: message.into(),
-            expected: None,
-            observed: Vec::new(),
-            source: None,
-        }
+        Self { class, message: message.into(), expected: None, observed: Vec::new(), source: None }
     }
 
     /// With what lies below it.
     #[must_use]
-    pub fn from_source(
-        class: Class,
-        message: impl Into<String>,
-        source: impl Into<Source>,
-    ) -> Self {
-        Self {
-            source: Some(source.into()),
-            ..Self::new(class, message)
-        }
+    pub fn from_source(class: Class, message: impl Into<String>, source: impl Into<Source>) -> Self {
+        Self { source: Some(source.into()), ..Self::new(class, message) }
     }
 
     /// With what should have been.
@@ -73,26 +60,14 @@ impl Error {
 
 impl From<FetchError> for Error {
     fn from(error: FetchError) -> Self {
-        Self {
-            class: error.class,
-            message: error.message,
-            expected: None,
-            observed: Vec::new(),
-            source: error.source,
-        }
+        Self { class: error.class, message: error.message, expected: None, observed: Vec::new(), source: error.source }
     }
 }
 
 impl From<HelmError> for Error {
     fn from(error: HelmError) -> Self {
         let observed = error.stderr.lines().map(str::to_owned).collect();
-        Self {
-            class: error.class,
-            message: error.message,
-            expected: None,
-            observed,
-            source: None,
-        }
+        Self { class: error.class, message: error.message, expected: None, observed, source: None }
     }
 }
 
@@ -104,12 +79,6 @@ impl From<Error> for Failure {
             causes.push(cause.to_string());
             below = cause.source();
         }
-        Self {
-            class: error.class,
-            causes,
-            message: error.message,
-            expected: error.expected,
-            observed: error.observed,
-        }
+        Self { class: error.class, causes, message: error.message, expected: error.expected, observed: error.observed }
     }
 }

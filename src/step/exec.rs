@@ -41,19 +41,13 @@ pub(super) async fn act(args: &Exec, ctx: &StepContext) -> Result<Done, Error> {
     if !args.codes.contains(&ran.code) {
         return Err(wrong_code(&ran, &container, &args.codes));
     }
-    Ok(Done::default()
-        .with("stdout", trimmed(&ran.stdout))
-        .with("stderr", trimmed(&ran.stderr))
-        .with("code", ran.code))
+    Ok(Done::default().with("stdout", trimmed(&ran.stdout)).with("stderr", trimmed(&ran.stderr)).with("code", ran.code))
 }
 
 fn wrong_code(ran: &Ran, container: &Container, codes: &[i32]) -> Error {
     let codes: Vec<String> = codes.iter().map(i32::to_string).collect();
-    ran.error(
-        Class::Unmet,
-        format!("`{}` in {container} ended with exit code {}", ran.shown, ran.code),
-    )
-    .expected(format!("exit code {}", text::or(&codes)))
+    ran.error(Class::Unmet, format!("`{}` in {container} ended with exit code {}", ran.shown, ran.code))
+        .expected(format!("exit code {}", text::or(&codes)))
 }
 
 /// An output as a value: text, without the newline that ends its last line.
@@ -80,8 +74,5 @@ fn report(name: &str, output: &Capture, ctx: &StepContext) {
     } else {
         name.to_owned()
     };
-    ctx.note(Note::Block {
-        title,
-        text: lines.join("\n"),
-    });
+    ctx.note(Note::Block { title, text: lines.join("\n") });
 }

@@ -22,11 +22,8 @@ impl<'a> File<'a> {
     /// A file by its path, which must be absolute: what else would it be relative to?
     pub(super) fn new(container: &'a Container, path: String) -> Result<Self, Error> {
         if !path.starts_with('/') || path.contains(['\n', '\\']) {
-            return Err(Error::new(
-                Class::Broken,
-                format!("`{path}` can't be used as a file in a container"),
-            )
-            .expected("an absolute path without backslash and line break"));
+            return Err(Error::new(Class::Broken, format!("`{path}` can't be used as a file in a container"))
+                .expected("an absolute path without backslash and line break"));
         }
         Ok(Self { container, path })
     }
@@ -58,9 +55,7 @@ impl<'a> File<'a> {
     pub(super) async fn size(&self, ctx: &StepContext) -> Result<u64, Error> {
         let ran = self.read(&["stat", "-L", "-c", "%s", &self.path], ctx).await?;
         let text = ran.stdout.text();
-        text.trim_end_matches('\n')
-            .parse()
-            .map_err(|_| self.garbled(&ran, "a number of bytes"))
+        text.trim_end_matches('\n').parse().map_err(|_| self.garbled(&ran, "a number of bytes"))
     }
 
     /// Its digest, read anew from the file.
@@ -79,21 +74,13 @@ impl<'a> File<'a> {
         }
         Err(ran.error(
             Class::Unmet,
-            format!(
-                "{} could not be read: `{}` ended with exit code {}",
-                self.called(),
-                command[0],
-                ran.code
-            ),
+            format!("{} could not be read: `{}` ended with exit code {}", self.called(), command[0], ran.code),
         ))
     }
 
     fn garbled(&self, ran: &Ran, expected: &str) -> Error {
-        ran.error(
-            Class::Broken,
-            format!("`{}` in {} printed something else", ran.shown, self.container),
-        )
-        .expected(expected)
+        ran.error(Class::Broken, format!("`{}` in {} printed something else", ran.shown, self.container))
+            .expected(expected)
     }
 }
 

@@ -48,10 +48,7 @@ pub(super) fn lives(pod: &Value) -> Vec<(Life, bool)> {
         .filter_map(|container| {
             let status = statuses.iter().find(|status| status["name"] == container["name"]);
             let (begun, runs) = match status {
-                Some(status) => (
-                    status["state"].get("waiting").is_none(),
-                    status["state"].get("running").is_some(),
-                ),
+                Some(status) => (status["state"].get("waiting").is_none(), status["state"].get("running").is_some()),
                 None => (phase != "Pending", phase == "Running"),
             };
             let life = Life {
@@ -67,19 +64,10 @@ pub(super) fn lives(pod: &Value) -> Vec<(Life, bool)> {
 }
 
 /// The log of a container as it is now, into a file.
-pub(super) async fn read(
-    life: &Life,
-    previous: bool,
-    cabinet: &Cabinet,
-    ctx: &StepContext,
-) -> Result<Kept, Error> {
+pub(super) async fn read(life: &Life, previous: bool, cabinet: &Cabinet, ctx: &StepContext) -> Result<Kept, Error> {
     let suffix = if previous { ".previous.log" } else { ".log" };
-    let params = LogParams {
-        container: Some(life.container.clone()),
-        timestamps: true,
-        previous,
-        ..LogParams::default()
-    };
+    let params =
+        LogParams { container: Some(life.container.clone()), timestamps: true, previous, ..LogParams::default() };
     let mut lines = open(life, &params, ctx).await?;
     let file = format!("{}{suffix}", life.container);
     let mut filing = cabinet.open(&["logs", &life.namespace, &life.pod, &file])?;

@@ -22,16 +22,10 @@ pub(super) async fn act(args: &Patch, ctx: &StepContext) -> Result<Done, Error> 
     };
     let targets = Targets::find(named, ctx).await?;
     if targets.objects.is_empty() {
-        return Err(Error::new(
-            Class::Refused,
-            "nothing was patched: the selection has no object",
-        )
-        .expected("at least one object"));
+        return Err(Error::new(Class::Refused, "nothing was patched: the selection has no object")
+            .expected("at least one object"));
     }
-    let params = PatchParams {
-        field_manager: Some(super::MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
+    let params = PatchParams { field_manager: Some(super::MANAGER.to_owned()), ..PatchParams::default() };
     let mut first = None;
     for target in &targets.objects {
         let api = targets.kind.api(&target.namespace);
@@ -39,10 +33,7 @@ pub(super) async fn act(args: &Patch, ctx: &StepContext) -> Result<Done, Error> 
         let before = ask(ctx, &format!("GET {called}"), || api.get(&target.name)).await?;
         let after: DynamicObject = ask(ctx, &format!("PATCH {called}"), || async {
             match &subresource {
-                Some(subresource) => {
-                    api.patch_subresource(subresource, &target.name, &params, &content)
-                        .await
-                }
+                Some(subresource) => api.patch_subresource(subresource, &target.name, &params, &content).await,
                 None => api.patch(&target.name, &params, &content).await,
             }
         })
@@ -54,33 +45,24 @@ pub(super) async fn act(args: &Patch, ctx: &StepContext) -> Result<Done, Error> 
         }
         first.get_or_insert(after);
     }
-    let object = serde_json::to_value(first).map_err(|error| {
-        Error::from_source(Class::Broken, "the patched object is no JSON", error)
-    })?;
-    Ok(Done::default()
-        .with("object", object)
-        .with("count", targets.objects.len()))
+    let object = serde_json::to_value(first)
+        .map_err(|error| Error::from_source(Class::Broken, "the patched object is no JSON", error))?;
+    Ok(Done::default().with("object", object).with("count", targets.objects.len()))
 }
 
 fn content(args: &Patch, ctx: &StepContext) -> Result<kube::api::Patch<Value>, Error> {
     let filled = |manifest: &crate::plan::verb::Manifest| {
-        manifest
-            .0
-            .eval(&ctx.env)
-            .map_err(|error| Error::setting(error.into()))
+        manifest.0.eval(&ctx.env).map_err(|error| Error::setting(error.into()))
     };
     match (&args.merge, &args.json, &args.strategic) {
         (Some(merge), None, None) => filled(merge).map(kube::api::Patch::Merge),
         (None, None, Some(strategic)) => filled(strategic).map(kube::api::Patch::Strategic),
         (None, Some(json), None) => {
             let patch = serde_json::from_value(filled(json)?);
-            patch.map(kube::api::Patch::Json).map_err(|error| {
-                Error::from_source(Class::Broken, "`json` is no JSON patch", error)
-            })
+            patch
+                .map(kube::api::Patch::Json)
+                .map_err(|error| Error::from_source(Class::Broken, "`json` is no JSON patch", error))
         }
-        _ => Err(Error::new(
-            Class::Broken,
-            "a patch has exactly one of `merge`, `json` and `strategic`",
-        )),
+        _ => Err(Error::new(Class::Broken, "a patch has exactly one of `merge`, `json` and `strategic`")),
     }
 }

@@ -39,9 +39,7 @@ done
 /// The command with the script, for a file and a size of block.
 pub(super) fn command(path: &str, block: u64) -> Vec<String> {
     let block = block.to_string();
-    ["sh", "-c", SCRIPT, "steady-io", path, &block]
-        .map(str::to_owned)
-        .to_vec()
+    ["sh", "-c", SCRIPT, "steady-io", path, &block].map(str::to_owned).to_vec()
 }
 
 /// One line that the script prints.
@@ -54,12 +52,7 @@ pub(super) enum Line {
     /// Whether reads go past the page cache.
     Reads { direct: bool },
     /// A write that was read back.
-    Beat {
-        number: u64,
-        write: Duration,
-        read: Duration,
-        digest: String,
-    },
+    Beat { number: u64, write: Duration, read: Duration, digest: String },
     /// A write that was refused, with what `dd` said.
     Failed { number: u64, said: String },
 }
@@ -131,16 +124,9 @@ mod tests {
     #[test]
     fn lines_are_read_strictly() {
         let digest = digest_of("x", 1);
-        let beat = Line::Beat {
-            number: 7,
-            write: Duration::from_millis(1230),
-            read: Duration::ZERO,
-            digest: digest.clone(),
-        };
-        let failed = Line::Failed {
-            number: 8,
-            said: "dd: error writing '/data/x': No space left on device".into(),
-        };
+        let beat =
+            Line::Beat { number: 7, write: Duration::from_millis(1230), read: Duration::ZERO, digest: digest.clone() };
+        let failed = Line::Failed { number: 8, said: "dd: error writing '/data/x': No space left on device".into() };
         let cases = [
             (".".to_owned(), Some(Line::Tick)),
             ("7 begun".to_owned(), Some(Line::Begun { number: 7 })),

@@ -73,20 +73,12 @@ pub(super) async fn start(
     let pods = format!("/api/v1/namespaces/{}/pods", container.namespace);
     let request = kube::core::Request::new(pods)
         .exec(&container.pod, command, &params)
-        .map_err(|error| {
-            Error::from_source(Class::Broken, "the command can't be asked for", error)
-        })?;
+        .map_err(|error| Error::from_source(Class::Broken, "the command can't be asked for", error))?;
     let called = format!("EXEC pods/{}", container.pod);
-    let connection = ask_unless(ctx, &called, may_be_done, || {
-        client.connect(request.clone())
-    })
-    .await?;
+    let connection = ask_unless(ctx, &called, may_be_done, || client.connect(request.clone())).await?;
     if stdin && !connection.supports_stream_close() {
-        return Err(Error::new(
-            Class::Broken,
-            "the API server can't tell a command where its input ends",
-        )
-        .expected("the exec protocol v5, which servers speak since Kubernetes 1.30"));
+        return Err(Error::new(Class::Broken, "the API server can't tell a command where its input ends")
+            .expected("the exec protocol v5, which servers speak since Kubernetes 1.30"));
     }
     let (mouth, ears) = connection.into_stream().split();
     Ok((Ears(ears), Mouth(mouth)))
@@ -157,8 +149,8 @@ impl Mouth {
 
 /// Reads the `Status` at a command's end: success, an exit code as the cause, or why it was not run.
 fn ending(body: &[u8]) -> Result<Ending, Lost> {
-    let status: Value = serde_json::from_slice(body)
-        .map_err(|error| Lost(format!("the command's status can't be read: {error}")))?;
+    let status: Value =
+        serde_json::from_slice(body).map_err(|error| Lost(format!("the command's status can't be read: {error}")))?;
     if status["status"] == "Success" {
         return Ok(Ending::Code(0));
     }
@@ -170,12 +162,7 @@ fn ending(body: &[u8]) -> Result<Ending, Lost> {
         .and_then(|cause| cause["message"].as_str()?.parse().ok());
     Ok(match code {
         Some(code) => Ending::Code(code),
-        None => Ending::NotRun(
-            status["message"]
-                .as_str()
-                .unwrap_or("the server gives no reason")
-                .to_owned(),
-        ),
+        None => Ending::NotRun(status["message"].as_str().unwrap_or("the server gives no reason").to_owned()),
     })
 }
 

@@ -68,12 +68,7 @@ pub(super) async fn run(
     ctx: &StepContext,
 ) -> Result<Ran, Trouble> {
     let (mut ears, mouth) = session::start(container, command, input.is_some(), ctx).await?;
-    let mut ran = Ran {
-        shown: shown(command),
-        code: 0,
-        stdout: Capture::new(KEPT),
-        stderr: Capture::new(KEPT),
-    };
+    let mut ran = Ran { shown: shown(command), code: 0, stdout: Capture::new(KEPT), stderr: Capture::new(KEPT) };
     let mut speech = pin!(speak(mouth, input));
     let mut speaks = true;
     let mut deadline = pin!(sleep_until(ctx.deadline));
@@ -109,10 +104,9 @@ pub(super) async fn run_again<'a>(
         match run(container, command, input()?, ctx).await {
             Ok(ran) => return Ok(ran),
             Err(Trouble::Error(error)) => return Err(error),
-            Err(Trouble::Lost(error)) => ctx.note(Note::Retried {
-                request: format!("EXEC pods/{}", container.pod),
-                reason: error.message,
-            }),
+            Err(Trouble::Lost(error)) => {
+                ctx.note(Note::Retried { request: format!("EXEC pods/{}", container.pod), reason: error.message })
+            }
         }
         sleep(Duration::from_millis(500)).await;
         container.again(ctx).await?;

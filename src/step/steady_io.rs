@@ -65,10 +65,7 @@ pub(super) async fn act(args: &SteadyIo, ctx: &StepContext) -> Result<Done, Erro
     let mut broken: Option<(Instant, String)> = None;
     loop {
         // Each connection has as much time as the first: the step's own may be over long ago.
-        let patient = StepContext {
-            deadline: Instant::now() + ctx.timeout,
-            ..ctx.clone()
-        };
+        let patient = StepContext { deadline: Instant::now() + ctx.timeout, ..ctx.clone() };
         let connected = tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => None,
@@ -94,12 +91,7 @@ async fn connect(
     again: bool,
     ctx: &StepContext,
 ) -> Result<(Ears, Mouth), Error> {
-    let gone = |why: &str| {
-        Error::new(
-            Class::Unmet,
-            format!("the pod of {container}, which writes and reads, {why}"),
-        )
-    };
+    let gone = |why: &str| Error::new(Class::Unmet, format!("the pod of {container}, which writes and reads, {why}"));
     while again {
         match container.again(ctx).await {
             Ok(found) if found.uid == container.uid => break,
@@ -234,12 +226,9 @@ impl<'a> Heart<'a> {
 
     fn stalled(&self, number: u64, span: Duration, word: &str) -> Error {
         let most = self.load.max_stall.unwrap_or(STALL);
-        Error::new(
-            Class::Unmet,
-            format!("{} stalled: write {number} {word} {}", self.called, text::duration(span)),
-        )
-        .expected(format!("every write and read within {}", text::duration(most)))
-        .observed(self.summary())
+        Error::new(Class::Unmet, format!("{} stalled: write {number} {word} {}", self.called, text::duration(span)))
+            .expected(format!("every write and read within {}", text::duration(most)))
+            .observed(self.summary())
     }
 
     /// One line of the script.
@@ -267,18 +256,12 @@ impl<'a> Heart<'a> {
                 }
                 Ok(())
             }
-            Some(Line::Failed { number, said }) => Err(Error::new(
-                Class::Unmet,
-                format!("write {number} to {} was refused", self.called),
-            )
-            .observed(said)
-            .observed(self.summary())),
-            Some(Line::Beat {
-                number,
-                write,
-                read,
-                digest,
-            }) => self.count(number, write, read, &digest),
+            Some(Line::Failed { number, said }) => {
+                Err(Error::new(Class::Unmet, format!("write {number} to {} was refused", self.called))
+                    .observed(said)
+                    .observed(self.summary()))
+            }
+            Some(Line::Beat { number, write, read, digest }) => self.count(number, write, read, &digest),
             None => {
                 let mut error = Error::new(
                     Class::Broken,
@@ -291,13 +274,7 @@ impl<'a> Heart<'a> {
         }
     }
 
-    fn count(
-        &mut self,
-        number: u64,
-        write: Duration,
-        read: Duration,
-        digest: &str,
-    ) -> Result<(), Error> {
+    fn count(&mut self, number: u64, write: Duration, read: Duration, digest: &str) -> Result<(), Error> {
         let wanted = pulse::digest_of(&pulse::text(self.load.salt, number), self.load.block);
         if digest != wanted {
             return Err(Error::new(
@@ -320,10 +297,7 @@ impl<'a> Heart<'a> {
             if span >= STALL {
                 self.stalls += 1;
                 if self.stalls <= TOLD {
-                    self.ctx.note(Note::text(format!(
-                        "write {number} {word} {}",
-                        text::duration(span)
-                    )));
+                    self.ctx.note(Note::text(format!("write {number} {word} {}", text::duration(span))));
                 }
             }
             if self.load.max_stall.is_some_and(|most| span > most) {
@@ -332,10 +306,7 @@ impl<'a> Heart<'a> {
         }
         if self.told.is_none_or(|told| told.elapsed() >= BREATH) {
             self.told = Some(Instant::now());
-            self.ctx.progress(Progress {
-                say: self.summary(),
-                ..Progress::default()
-            });
+            self.ctx.progress(Progress { say: self.summary(), ..Progress::default() });
         }
         Ok(())
     }
@@ -357,9 +328,7 @@ impl<'a> Heart<'a> {
     fn ended(&self, ending: Ending, stderr: &Capture) -> Result<Lost, Error> {
         match ending {
             // Killed from outside, as when its container is restarted: the pod tells.
-            Ending::Code(code) if code > 128 => {
-                Ok(Lost(format!("it was killed there (exit code {code})")))
-            }
+            Ending::Code(code) if code > 128 => Ok(Lost(format!("it was killed there (exit code {code})"))),
             Ending::Code(code) => {
                 let mut error = Error::new(
                     Class::Broken,

@@ -48,40 +48,16 @@ impl Targets {
                 uid: Some(track.uid),
             });
             let objects = objects.collect();
-            return Ok(Self {
-                kind: Kind::find(&query.resource, ctx).await?,
-                query,
-                objects,
-                selected: true,
-            });
+            return Ok(Self { kind: Kind::find(&query.resource, ctx).await?, query, objects, selected: true });
         }
         let resource = ctx.get_opt(named.resource)?.unwrap_or_default();
-        let resource =
-            Resource::parse(&resource).map_err(|said| Error::new(Class::Broken, said))?;
+        let resource = Resource::parse(&resource).map_err(|said| Error::new(Class::Broken, said))?;
         let name = ctx.get_opt(named.name)?.unwrap_or_default();
         let kind = Kind::find(&resource, ctx).await?;
-        let namespace = if kind.namespaced {
-            ctx.namespace(named.namespace)?
-        } else {
-            String::new()
-        };
-        let query = Query {
-            resource,
-            namespace: namespace.clone(),
-            name: Some(name.clone()),
-            labels: None,
-            fields: None,
-        };
-        Ok(Self {
-            kind,
-            query,
-            objects: vec![Target {
-                namespace,
-                name,
-                uid: None,
-            }],
-            selected: false,
-        })
+        let namespace = if kind.namespaced { ctx.namespace(named.namespace)? } else { String::new() };
+        let query =
+            Query { resource, namespace: namespace.clone(), name: Some(name.clone()), labels: None, fields: None };
+        Ok(Self { kind, query, objects: vec![Target { namespace, name, uid: None }], selected: false })
     }
 }
 
@@ -113,11 +89,7 @@ impl Kind {
             kind: served.kind,
             plural: resource.plural.clone(),
         };
-        Ok(Self {
-            client: ctx.client()?,
-            resource,
-            namespaced: served.namespaced,
-        })
+        Ok(Self { client: ctx.client()?, resource, namespaced: served.namespaced })
     }
 
     /// Requests for objects of this kind in one namespace.
@@ -132,10 +104,6 @@ impl Kind {
     /// An object as kubectl names it: `daemonsets.apps/gadget-node`.
     pub(super) fn called(&self, name: &str) -> String {
         let ApiResource { group, plural, .. } = &self.resource;
-        if group.is_empty() {
-            format!("{plural}/{name}")
-        } else {
-            format!("{plural}.{group}/{name}")
-        }
+        if group.is_empty() { format!("{plural}/{name}") } else { format!("{plural}.{group}/{name}") }
     }
 }

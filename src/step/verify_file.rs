@@ -12,10 +12,8 @@ use crate::text;
 pub(super) async fn act(args: &VerifyFile, ctx: &StepContext) -> Result<Done, Error> {
     let wanted = ctx.get(&args.sha256)?;
     if !is_sha256(&wanted) {
-        return Err(
-            Error::new(Class::Broken, format!("`{wanted}` is no sha256 digest"))
-                .expected("64 lower-case hexadecimal digits"),
-        );
+        return Err(Error::new(Class::Broken, format!("`{wanted}` is no sha256 digest"))
+            .expected("64 lower-case hexadecimal digits"));
     }
     let container = Container::find(
         Inside {
@@ -31,17 +29,10 @@ pub(super) async fn act(args: &VerifyFile, ctx: &StepContext) -> Result<Done, Er
     let bytes = file.size(ctx).await?;
     let found = file.sha256(ctx).await?;
     if found != wanted {
-        return Err(Error::new(
-            Class::Unmet,
-            format!("{} has another digest than it must have", file.called()),
-        )
-        .expected(format!("sha256 {wanted}"))
-        .observed(format!("sha256 {found}, of {bytes} bytes")));
+        return Err(Error::new(Class::Unmet, format!("{} has another digest than it must have", file.called()))
+            .expected(format!("sha256 {wanted}"))
+            .observed(format!("sha256 {found}, of {bytes} bytes")));
     }
-    ctx.note(Note::text(format!(
-        "{} is as it must be: {}, sha256 {found}",
-        file.called(),
-        text::bytes(bytes)
-    )));
+    ctx.note(Note::text(format!("{} is as it must be: {}, sha256 {found}", file.called(), text::bytes(bytes))));
     Ok(Done::default().with("sha256", found).with("bytes", bytes))
 }

@@ -25,9 +25,7 @@ const KEPT: usize = 100;
 /// Outputs: `objects` (those that satisfy the condition; with `all` a map of them
 /// by name), `object` (the first), `count`.
 pub(super) async fn act(args: &Wait, ctx: &StepContext) -> Result<Done, Error> {
-    let stable = ctx
-        .get_opt(args.stable.as_ref())?
-        .map_or(Duration::ZERO, |span| span.0);
+    let stable = ctx.get_opt(args.stable.as_ref())?.map_or(Duration::ZERO, |span| span.0);
     let mut board = Board::open(&args.conditions, ctx)?;
     let mut calm = Calm::new(ctx);
     let mut since: Option<Instant> = None;
@@ -41,17 +39,8 @@ pub(super) async fn act(args: &Wait, ctx: &StepContext) -> Result<Done, Error> {
             return Ok(done(&board, stable, ctx));
         }
         calm.tell(&board, since.map(|_| stable));
-        let until = [
-            Some(ctx.deadline),
-            done_at,
-            calm.at,
-            board.ages().then(|| now + TICK),
-        ];
-        let until = until
-            .into_iter()
-            .flatten()
-            .min()
-            .expect("the deadline is always there");
+        let until = [Some(ctx.deadline), done_at, calm.at, board.ages().then(|| now + TICK)];
+        let until = until.into_iter().flatten().min().expect("the deadline is always there");
         match timeout_at(until, board.changed()).await {
             Ok(sight) => {
                 if sight? == Sight::Broken {
@@ -59,11 +48,7 @@ pub(super) async fn act(args: &Wait, ctx: &StepContext) -> Result<Done, Error> {
                 }
             }
             Err(_) if Instant::now() >= ctx.deadline => {
-                return Err(unmet(
-                    &board,
-                    Class::Timeout,
-                    &format!("not so within {}", text::duration(ctx.timeout)),
-                ));
+                return Err(unmet(&board, Class::Timeout, &format!("not so within {}", text::duration(ctx.timeout))));
             }
             Err(_) => {
                 if board.ages() {
@@ -79,9 +64,7 @@ pub async fn require(require: &Require, ctx: &StepContext) -> Result<(), Error> 
     let within = ctx.get_opt(require.within.as_ref())?;
     let mut board = Board::open(&require.conditions, ctx)?;
     let mut calm = Calm::new(ctx);
-    let deadline = within.map_or(ctx.deadline, |span| {
-        (Instant::now() + span.0).min(ctx.deadline)
-    });
+    let deadline = within.map_or(ctx.deadline, |span| (Instant::now() + span.0).min(ctx.deadline));
     let said = match within {
         Some(span) => {
             format!("what is required before it was not so within {span}, and nothing was done")
@@ -97,11 +80,7 @@ pub async fn require(require: &Require, ctx: &StepContext) -> Result<(), Error> 
         }
         calm.tell(&board, None);
         let tick = board.ages().then(|| Instant::now() + TICK);
-        let until = [Some(deadline), calm.at, tick]
-            .into_iter()
-            .flatten()
-            .min()
-            .expect("the deadline is always there");
+        let until = [Some(deadline), calm.at, tick].into_iter().flatten().min().expect("the deadline is always there");
         match timeout_at(until, board.changed()).await {
             Ok(sight) => {
                 sight?;
@@ -132,36 +111,21 @@ pub async fn expect(conditions: &Conditions, ctx: &StepContext) -> Result<(), Er
             () = &mut deadline => return Err(unmet(&board, Class::Unreachable, "what is expected after it could not be looked at")),
         }
     }
-    if board.holds() {
-        Ok(())
-    } else {
-        Err(unmet(
-            &board,
-            Class::Unmet,
-            "what is expected after it is not so",
-        ))
-    }
+    if board.holds() { Ok(()) } else { Err(unmet(&board, Class::Unmet, "what is expected after it is not so")) }
 }
 
 fn unmet(board: &Board, class: Class, said: &str) -> Error {
     let progress = board.progress();
-    let mut error =
-        Error::new(class, format!("{said}: {}", progress.say)).expected(board.expected());
+    let mut error = Error::new(class, format!("{said}: {}", progress.say)).expected(board.expected());
     error.observed = progress.unmet;
     error
 }
 
 fn done(board: &Board, stable: Duration, ctx: &StepContext) -> Done {
     let mut held = board.held();
-    let counts: Vec<String> = held
-        .iter()
-        .map(|(name, objects)| format!("{name} {}", objects.len()))
-        .collect();
-    let stable = if stable.is_zero() {
-        String::new()
-    } else {
-        format!(", for {} without a break", text::duration(stable))
-    };
+    let counts: Vec<String> = held.iter().map(|(name, objects)| format!("{name} {}", objects.len())).collect();
+    let stable =
+        if stable.is_zero() { String::new() } else { format!(", for {} without a break", text::duration(stable)) };
     ctx.note(Note::text(format!("held: {}{stable}", counts.join(", "))));
     let count: usize = held.iter().map(|(_, objects)| objects.len()).sum();
     for (_, objects) in &mut held {
@@ -171,18 +135,13 @@ fn done(board: &Board, stable: Duration, ctx: &StepContext) -> Done {
     let objects = match held.as_mut_slice() {
         [(_, objects)] => Value::Array(std::mem::take(objects)),
         several => {
-            let named = several.iter_mut().map(|(name, objects)| {
-                (
-                    name.replace('-', "_"),
-                    Value::Array(std::mem::take(objects)),
-                )
-            });
+            let named = several
+                .iter_mut()
+                .map(|(name, objects)| (name.replace('-', "_"), Value::Array(std::mem::take(objects))));
             Value::Object(named.collect::<Map<_, _>>())
         }
     };
-    let done = Done::default()
-        .with("objects", objects)
-        .with("count", count);
+    let done = Done::default().with("objects", objects).with("count", count);
     match first {
         Some(object) => done.with("object", object),
         None => done,
@@ -201,12 +160,7 @@ struct Calm<'a> {
 
 impl<'a> Calm<'a> {
     fn new(ctx: &'a StepContext) -> Self {
-        Self {
-            ctx,
-            next: Instant::now(),
-            at: None,
-            last: None,
-        }
+        Self { ctx, next: Instant::now(), at: None, last: None }
     }
 
     /// Says how things stand if that is new, now or when it is time.

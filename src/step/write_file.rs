@@ -66,14 +66,8 @@ pub(super) async fn act(args: &WriteFile, ctx: &StepContext) -> Result<Done, Err
         .expected(format!("{bytes} bytes with sha256 {wanted}"))
         .observed(format!("{size} bytes with sha256 {found}")));
     }
-    ctx.note(Note::text(format!(
-        "{} written and read back: {}, sha256 {wanted}",
-        file.called(),
-        text::bytes(bytes)
-    )));
-    Ok(Done::default()
-        .with("sha256", wanted)
-        .with("bytes", bytes))
+    ctx.note(Note::text(format!("{} written and read back: {}, sha256 {wanted}", file.called(), text::bytes(bytes))));
+    Ok(Done::default().with("sha256", wanted).with("bytes", bytes))
 }
 
 /// Where the bytes come from.
@@ -90,27 +84,16 @@ struct Sent {
 
 impl Sent {
     fn nothing() -> Self {
-        Self {
-            digest: digest::Context::new(&digest::SHA256),
-            bytes: 0,
-        }
+        Self { digest: digest::Context::new(&digest::SHA256), bytes: 0 }
     }
 }
 
 impl Content {
     fn of(args: &WriteFile, ctx: &StepContext) -> Result<Self, Error> {
         match (ctx.get_opt(args.size.as_ref())?, ctx.get_opt(args.file.as_ref())?) {
-            (Some(size), None) => Ok(Self::Chance {
-                from: chance(ctx),
-                size: size.0,
-            }),
-            (None, Some(file)) => Ok(Self::Local {
-                path: ctx.path(&file),
-            }),
-            _ => Err(Error::new(
-                Class::Broken,
-                "this step must say what to write: either `size` or `file`",
-            )),
+            (Some(size), None) => Ok(Self::Chance { from: chance(ctx), size: size.0 }),
+            (None, Some(file)) => Ok(Self::Local { path: ctx.path(&file) }),
+            _ => Err(Error::new(Class::Broken, "this step must say what to write: either `size` or `file`")),
         }
     }
 
@@ -148,13 +131,7 @@ impl Content {
 
     fn open(&self) -> Result<(Reader, u64), Error> {
         match self {
-            Self::Chance { from, size } => Ok((
-                Reader::Chance {
-                    from: from.clone(),
-                    left: *size,
-                },
-                *size,
-            )),
+            Self::Chance { from, size } => Ok((Reader::Chance { from: from.clone(), left: *size }, *size)),
             Self::Local { path } => {
                 let opened = std::fs::File::open(path)
                     .and_then(|file| Ok((file.metadata()?.len(), file)))
@@ -183,9 +160,7 @@ impl Reader {
             }
             Self::Local(file, path) => {
                 let mut piece = vec![0; PIECE];
-                let read = file
-                    .read(&mut piece)
-                    .map_err(|error| unreadable(path, error))?;
+                let read = file.read(&mut piece).map_err(|error| unreadable(path, error))?;
                 piece.truncate(read);
                 piece
             }
@@ -195,14 +170,6 @@ impl Reader {
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> Error {
-    let class = if error.kind() == std::io::ErrorKind::NotFound {
-        Class::Missing
-    } else {
-        Class::Broken
-    };
-    Error::from_source(
-        class,
-        format!("the local file `{}` can't be read", path.display()),
-        error,
-    )
+    let class = if error.kind() == std::io::ErrorKind::NotFound { Class::Missing } else { Class::Broken };
+    Error::from_source(class, format!("the local file `{}` can't be read", path.display()), error)
 }
