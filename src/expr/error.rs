@@ -113,6 +113,9 @@ impl Error {
                 let message = format!("{} cannot be compared with {}", of_value(&left), of_value(&right));
                 Self::mismatched(source, message)
             }
+            E::UnexpectedType { got, want } if want == "iterable" => {
+                Self::mismatched(source, format!("{} has no elements to go over", article(plain(&got))))
+            }
             E::UnexpectedType { got, want } => {
                 Self::mismatched(source, format!("expected {}, found {}", plain(&want), plain(&got)))
             }

@@ -80,7 +80,11 @@ fn lower_call(at: &mut IdedExpr) {
             *at = global(at.id, name, args);
         }
         // The accumulator of a loop is not copied: its step must keep its shape.
-        (operators::ADD, [a, b]) if !is_number(a) && !is_number(b) && !is_accumulator(a) => make(at),
+        (operators::ADD, [a, b]) if !is_number(a) && !is_number(b) && !is_accumulator(a) => {
+            unmake_sum(a);
+            unmake_sum(b);
+            make(at);
+        }
         ("format" | "quote" | "encode", _) if call.target.is_some() => make(at),
         ("age", [object]) if call.target.is_none() => {
             let object = mem::take(object);
@@ -105,6 +109,18 @@ fn lower_member(at: &mut IdedExpr) {
 fn make(at: &mut IdedExpr) {
     let inner = mem::take(at);
     *at = global(inner.id, MADE, vec![inner]);
+}
+
+/// Of sums inside a sum only the whole is charged, or a long one would need twice the stack.
+fn unmake_sum(at: &mut IdedExpr) {
+    let is_sum = |inner: &IdedExpr| matches!(&inner.expr, Expr::Call(call) if call.func_name == operators::ADD);
+    if let Expr::Call(CallExpr { func_name, args, .. }) = &mut at.expr
+        && func_name == MADE
+        && args.first().is_some_and(is_sum)
+        && let Some(sum) = args.pop()
+    {
+        *at = sum;
+    }
 }
 
 fn is_number(at: &IdedExpr) -> bool {

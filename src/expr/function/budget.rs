@@ -22,8 +22,8 @@ pub(in crate::expr) const JOIN: &str = "@join";
 
 /// How many steps the loops of one evaluation may take together.
 ///
-/// Enough for a condition over ten thousand objects with a loop inside; a
-/// tenth of a second in a release build.
+/// Enough for a condition over ten thousand objects with a loop inside, and
+/// done in half a second.
 const MAX_STEPS: u64 = 200_000;
 
 /// How many bytes one evaluation may put together.
@@ -42,27 +42,23 @@ pub(in crate::expr) fn refuel() {
 /// Pays for a loop before it begins.
 pub(super) fn spend_steps(elements: i64) -> Result<(), ExecutionError> {
     let (steps, bytes) = LEFT.get();
-    match steps.checked_sub(u64::try_from(elements).unwrap_or(0) + 1) {
-        Some(steps) => {
-            LEFT.set((steps, bytes));
-            Ok(())
-        }
-        None => Err(ExecutionError::function_error(BUDGET, format!("the loops take more than {MAX_STEPS} steps"))),
-    }
+    let left = steps.checked_sub(u64::try_from(elements).unwrap_or(0) + 1);
+    let steps = left.ok_or_else(|| exceeded(format!("the loops take more than {MAX_STEPS} steps")))?;
+    LEFT.set((steps, bytes));
+    Ok(())
 }
 
 fn spend_bytes(made: usize) -> Result<(), ExecutionError> {
     let (steps, bytes) = LEFT.get();
-    match bytes.checked_sub(u64::try_from(made).unwrap_or(u64::MAX)) {
-        Some(bytes) => {
-            LEFT.set((steps, bytes));
-            Ok(())
-        }
-        None => {
-            let message = format!("more than {} MiB of text and lists are put together", MAX_BYTES >> 20);
-            Err(ExecutionError::function_error(BUDGET, message))
-        }
-    }
+    let left = bytes.checked_sub(u64::try_from(made).unwrap_or(u64::MAX));
+    let most = MAX_BYTES >> 20;
+    let bytes = left.ok_or_else(|| exceeded(format!("more than {most} MiB of text and lists are put together")))?;
+    LEFT.set((steps, bytes));
+    Ok(())
+}
+
+fn exceeded(message: String) -> ExecutionError {
+    ExecutionError::function_error(BUDGET, message)
 }
 
 /// Roughly what a copy of a value takes. Ours are only pointed at.

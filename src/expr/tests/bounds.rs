@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::super::{Cel, Env, Template};
 use super::{check, env, eval};
 
-/// Half of what a tokio worker has: its own frames need some too.
-const STACK: usize = 1024 * 1024;
+/// A quarter of what a tokio worker has: its own frames need some too.
+const STACK: usize = 512 * 1024;
 
 /// Runs on a small thread; an overflow would end the whole test process.
 fn on_a_worker<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
@@ -51,6 +51,12 @@ fn hostile_sources_never_overflow_the_stack() {
         ("", "1 ", "", ""),
         ("", "a ? b : (", "", ""),
         ("", "keys(a.b).", "c", ""),
+        ("", "(1+1+1+1+1+1+1+", "1", ")"),
+        ("", "size([{1:", "1", "}])"),
+        ("", "(true?-", "1", ":1)"),
+        ("", "!(true&&", "true", ")"),
+        ("", "keys(a.b.c.d[", "1", "])"),
+        ("", "[1,1].map(x,x+1+size([", "1", "]))"),
     ] {
         let full = fill(before, unit, after, closing);
         // The longest of its kind that is let through is the one that needs the most stack.

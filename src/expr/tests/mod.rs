@@ -36,7 +36,10 @@ fn eval(source: &str) -> String {
                 said.rsplit_once(", in `").map_or(said.as_str(), |(message, _)| message).to_owned()
             }
         },
-        Err(mistake) => format!("{mistake}{}", mistake.help.iter().map(|help| format!(" ({help})")).collect::<String>()),
+        Err(mistake) => match &mistake.help {
+            Some(help) => format!("{mistake} ({help})"),
+            None => mistake.to_string(),
+        },
     }
 }
 

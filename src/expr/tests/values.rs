@@ -143,7 +143,7 @@ fn errors_say_what_was_missing_or_unfit() {
         ("!o.kind", "`!` cannot be applied to a string"),
         ("o.kind && true", "`&&` cannot be applied to a string and a bool"),
         ("o.kind ? 1 : 2", "expected bool, found string"),
-        ("o.kind.all(x, true)", "expected iterable, found string"),
+        ("o.kind.all(x, true)", "a string has no elements to go over"),
         ("o.spec.count.startsWith('x')", "`startsWith` cannot be applied to an int and a string"),
         ("1 / 0", "division by zero"),
         ("9223372036854775807 + 1", "a number became too large"),
