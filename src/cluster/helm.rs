@@ -129,4 +129,6 @@ pub struct HelmError {
     pub message: String,
     /// What helm printed on its error stream, cut to its last lines.
     pub stderr: String,
+    /// Whether nothing was done for a reason that passes: asking again may help.
+    pub passing: bool,
 }
