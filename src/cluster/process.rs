@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -32,8 +33,8 @@ pub struct Program<'a> {
     pub program: PathBuf,
     /// Its arguments; no shell in between.
     pub args: Vec<String>,
-    /// Variables added to its environment.
-    pub env: Vec<(String, String)>,
+    /// Variables added to its environment; those without a value are taken out of it.
+    pub env: Vec<(String, Option<OsString>)>,
     /// The folder it runs in; this process's without one.
     pub dir: Option<PathBuf>,
     /// Its standard input; empty without one.
@@ -46,10 +47,7 @@ pub struct Program<'a> {
 
 impl<'a> Program<'a> {
     /// A program with nothing but its arguments; keeps 64 KiB of each output.
-    pub fn new(
-        program: impl Into<PathBuf>,
-        args: impl IntoIterator<Item = impl Into<String>>,
-    ) -> Self {
+    pub fn new(program: impl Into<PathBuf>, args: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {
             program: program.into(),
             args: args.into_iter().map(Into::into).collect(),
@@ -64,9 +62,7 @@ impl<'a> Program<'a> {
     /// Starts it. A program that can't be started has done nothing.
     pub fn start(self) -> Result<Running<'a>, StartError> {
         if let Some(dir) = self.dir.as_deref().filter(|dir| !dir.is_dir()) {
-            return Err(StartError::NoFolder {
-                dir: dir.to_owned(),
-            });
+            return Err(StartError::NoFolder { dir: dir.to_owned() });
         }
         let path = match &self.dir {
             Some(dir) if names_a_path(&self.program) => dir.join(&self.program),
@@ -75,21 +71,23 @@ impl<'a> Program<'a> {
         let mut command = Command::new(&path);
         command
             .args(&self.args)
-            .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .stdin(if self.stdin.is_some() {
-                Stdio::piped()
-            } else {
-                Stdio::null()
+            .stdin(match self.stdin {
+                Some(_) => Stdio::piped(),
+                None => Stdio::null(),
             })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
+        for (name, value) in &self.env {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
-        let mut child = command
-            .spawn()
-            .map_err(|source| StartError::new(&self.program, &path, source))?;
+        let mut child = command.spawn().map_err(|source| StartError::new(&self.program, &path, source))?;
         let group = Group::of(&child);
         Ok(Running {
             stdin: child.stdin.take().zip(self.stdin),
@@ -123,24 +121,12 @@ pub struct Running<'a> {
 impl Running<'_> {
     /// Waits until it ended. On cancel the group gets SIGTERM, three seconds, then SIGKILL.
     pub async fn end(self, cancel: &CancellationToken) -> Ended {
-        let Self {
-            mut child,
-            mut group,
-            stdin,
-            stdout,
-            stderr,
-            keep,
-            heard,
-        } = self;
+        let Self { mut child, mut group, stdin, stdout, stderr, keep, heard } = self;
         let (mut out, mut err) = (Captured::keeping(keep), Captured::keeping(keep));
         let mut cancelled = false;
         let status = {
             let mut pipes = std::pin::pin!(async {
-                tokio::join!(
-                    feed(stdin),
-                    listen(stdout, &mut out, heard),
-                    listen(stderr, &mut err, heard)
-                )
+                tokio::join!(feed(stdin), listen(stdout, &mut out, heard), listen(stderr, &mut err, heard))
             });
             let mut open = true;
             let mut status = loop {
@@ -160,12 +146,11 @@ impl Running<'_> {
                     }
                     status
                 };
-                match timeout(GRACE, wound_up).await {
-                    Ok(ended) => (status, open) = (ended, false),
-                    Err(_) => {
-                        group.signal(Signal::SIGKILL);
-                        status = timeout(LAST, child.wait()).await.ok().and_then(Result::ok);
-                    }
+                if let Ok(ended) = timeout(GRACE, wound_up).await {
+                    (status, open) = (ended, false);
+                } else {
+                    group.signal(Signal::SIGKILL);
+                    status = timeout(LAST, child.wait()).await.ok().and_then(Result::ok);
                 }
             } else if open {
                 open = timeout(AFTERMATH, &mut pipes).await.is_err();
@@ -177,12 +162,7 @@ impl Running<'_> {
             }
             status
         };
-        Ended {
-            status,
-            cancelled,
-            stdout: out,
-            stderr: err,
-        }
+        Ended { status, cancelled, stdout: out, stderr: err }
     }
 }
 
@@ -193,11 +173,7 @@ async fn feed(stdin: Option<(ChildStdin, Vec<u8>)>) {
     }
 }
 
-async fn listen(
-    mut pipe: impl AsyncRead + Unpin,
-    into: &mut Captured,
-    heard: Option<&(dyn Fn(&str) + Send + Sync)>,
-) {
+async fn listen(mut pipe: impl AsyncRead + Unpin, into: &mut Captured, heard: Option<&(dyn Fn(&str) + Send + Sync)>) {
     let mut buffer = vec![0; 16 << 10];
     while let Ok(n @ 1..) = pipe.read(&mut buffer).await {
         into.push(&buffer[..n]);
@@ -261,12 +237,8 @@ pub struct Ended {
 impl Ended {
     /// Its exit code; 128 and the signal's number if a signal ended it, as shells say it.
     pub fn code(&self) -> i32 {
-        let status = self
-            .status
-            .unwrap_or_else(|| ExitStatus::from_raw(Signal::SIGKILL as i32));
-        status
-            .code()
-            .unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+        let status = self.status.unwrap_or_else(|| ExitStatus::from_raw(Signal::SIGKILL as i32));
+        status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
     }
 
     /// How it ended, in words: `exit code 3`, `signal SIGKILL`.
@@ -299,10 +271,7 @@ pub struct Captured {
 
 impl Captured {
     fn keeping(most: usize) -> Self {
-        Self {
-            half: most / 2,
-            ..Self::default()
-        }
+        Self { half: most / 2, ..Self::default() }
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -327,23 +296,14 @@ impl Captured {
             return String::from_utf8_lossy(&all).into_owned();
         }
         let missing = text::count(usize::try_from(self.missing).unwrap_or(usize::MAX), "byte");
-        format!(
-            "{}\n… {missing} left out …\n{}",
-            String::from_utf8_lossy(&self.head),
-            String::from_utf8_lossy(&tail)
-        )
+        format!("{}\n… {missing} left out …\n{}", String::from_utf8_lossy(&self.head), String::from_utf8_lossy(&tail))
     }
 
     /// The last lines that are not blank.
     pub fn last_lines(&self, most: usize) -> Vec<String> {
         let text = self.text();
-        let mut lines: Vec<String> = text
-            .lines()
-            .rev()
-            .filter(|line| !line.trim().is_empty())
-            .take(most)
-            .map(str::to_owned)
-            .collect();
+        let mut lines: Vec<String> =
+            text.lines().rev().filter(|line| !line.trim().is_empty()).take(most).map(str::to_owned).collect();
         lines.reverse();
         lines
     }
@@ -391,14 +351,10 @@ impl StartError {
     fn new(asked: &Path, path: &Path, source: io::Error) -> Self {
         let program = asked.display().to_string();
         match source.kind() {
-            io::ErrorKind::NotFound if names_a_path(path) && path.exists() => {
-                Self::NoInterpreter { program }
-            }
+            io::ErrorKind::NotFound if names_a_path(path) && path.exists() => Self::NoInterpreter { program },
             io::ErrorKind::NotFound => Self::NoProgram { program },
             io::ErrorKind::PermissionDenied => Self::NotExecutable { program },
-            _ if source.raw_os_error() == Some(nix::libc::ENOEXEC) => {
-                Self::NotExecutable { program }
-            }
+            _ if source.raw_os_error() == Some(nix::libc::ENOEXEC) => Self::NotExecutable { program },
             _ => Self::Start { program, source },
         }
     }
