@@ -5,10 +5,14 @@
 
 mod fetch;
 mod helm;
+mod live;
 mod port;
 mod process;
+mod tls;
 
 pub use fetch::{Fetch, FetchError, Wanted};
 pub use helm::{ChartRequest, Helm, HelmCall, HelmError, Hook, Release};
+pub use live::{ConnectError, ContextSettings, Live, LiveOptions, Local, Settings, SettingsError};
 pub use port::{Answer, Cluster, Fetched, NoCluster, Progressed};
 pub use process::{Captured, Ended, Program, Running, StartError};
+pub use tls::install_tls;
