@@ -83,15 +83,11 @@ impl Error {
         use ExecutionError as E;
         match error {
             E::NoSuchKey(key) => Self::missing(source, format!("no such key: `{key}`")),
-            E::IndexOutOfBounds(index) => {
-                Self::missing(source, format!("the list has no element {}", scalar(&index)))
-            }
+            E::IndexOutOfBounds(index) => Self::missing(source, format!("the list has no element {}", scalar(&index))),
             E::UndeclaredReference(name) if *name == super::NOW => {
                 Self::refused(source, "the time is not known here, so `age` has no answer")
             }
-            E::UndeclaredReference(name) => {
-                Error::Unbound { name: name.to_string(), expression: shorten(source) }
-            }
+            E::UndeclaredReference(name) => Error::Unbound { name: name.to_string(), expression: shorten(source) },
             E::NoSuchOverload(overload) => {
                 let types: Vec<&str> = overload.argument_types().iter().map(|name| plain(name)).collect();
                 match (overload.function(), types.as_slice()) {

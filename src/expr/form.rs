@@ -90,9 +90,8 @@ impl Shape {
             }
             Value::Object(members) => {
                 let members = members.iter();
-                let shapes: Vec<(String, Shape)> = members
-                    .map(|(key, member)| (key.clone(), Shape::under(key, member, pointer, mistakes)))
-                    .collect();
+                let shapes: Vec<(String, Shape)> =
+                    members.map(|(key, member)| (key.clone(), Shape::under(key, member, pointer, mistakes))).collect();
                 if shapes.iter().all(|(_, shape)| shape.is_plain()) {
                     let members = shapes.into_iter().map(|(key, shape)| (key, shape.into_plain()));
                     return Shape::Plain(Value::Object(members.collect()));

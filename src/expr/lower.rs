@@ -8,9 +8,7 @@
 
 use std::mem;
 
-use cel::common::ast::{
-    CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators,
-};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators};
 
 use super::env::NOW;
 use super::function::{AMONG, ANSWER, DIFFER, EACH, JOIN, MADE, REPLACE, SAME, is_lenient};
@@ -27,13 +25,9 @@ pub(super) fn lower(at: &mut IdedExpr) {
             lower_call(at);
         }
         Expr::Comprehension(fold) => {
-            for part in [
-                &mut fold.iter_range,
-                &mut fold.accu_init,
-                &mut fold.loop_cond,
-                &mut fold.loop_step,
-                &mut fold.result,
-            ] {
+            for part in
+                [&mut fold.iter_range, &mut fold.accu_init, &mut fold.loop_cond, &mut fold.loop_step, &mut fold.result]
+            {
                 lower(part);
             }
             let range = mem::take(&mut fold.iter_range);

@@ -115,7 +115,8 @@ impl Node {
             return Ok(Node::Fields(fields.clone()));
         }
         if let Some(list) = val.downcast_ref::<CelList>() {
-            let items: Result<Vec<Node>, String> = list.inner().iter().map(|item| Node::from_val(item.as_ref())).collect();
+            let items: Result<Vec<Node>, String> =
+                list.inner().iter().map(|item| Node::from_val(item.as_ref())).collect();
             return Ok(Node::items(items?.into_iter()));
         }
         if let Some(map) = val.downcast_ref::<CelMap>() {

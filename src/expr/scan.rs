@@ -29,7 +29,9 @@ pub(super) enum Token {
     /// A name, a keyword or the digits of a number.
     Word,
     /// A string or bytes literal, or a name in backticks.
-    Text { closed: bool },
+    Text {
+        closed: bool,
+    },
     Open,
     Close,
     /// `&&` and `||`, which the parser balances.
@@ -167,7 +169,8 @@ pub(super) fn measure(source: &str) -> Result<(), Mistake> {
             Token::Sign => top.chain += 1,
             Token::Logic | Token::Comma | Token::Colon => top.chain = 0,
             Token::Question => {
-                let optional = matches!(source[..span.start].trim_end().as_bytes().last(), Some(b'.' | b'[' | b'{' | b','));
+                let optional =
+                    matches!(source[..span.start].trim_end().as_bytes().last(), Some(b'.' | b'[' | b'{' | b','));
                 if !optional {
                     top.choices += 1;
                     top.chain = 0;
@@ -179,7 +182,9 @@ pub(super) fn measure(source: &str) -> Result<(), Mistake> {
                 if levels.len() > MAX_NESTING + 1 {
                     return Err(Mistake::new(
                         span,
-                        format!("the expression is nested too deeply, at most {MAX_NESTING} brackets may stand inside each other"),
+                        format!(
+                            "the expression is nested too deeply, at most {MAX_NESTING} brackets may stand inside each other"
+                        ),
                     ));
                 }
             }
@@ -191,8 +196,7 @@ pub(super) fn measure(source: &str) -> Result<(), Mistake> {
                     None => return Err(Mistake::new(span, format!("this `{}` closes nothing", close as char))),
                     Some(open) if partner(open) != close => {
                         let message = format!("`{}` is closed by `{}`", open as char, close as char);
-                        return Err(Mistake::new(span, message)
-                            .help(format!("write `{}` here", partner(open) as char)));
+                        return Err(Mistake::new(span, message).help(format!("write `{}` here", partner(open) as char)));
                     }
                     Some(_) => levels.pop(),
                 };
@@ -265,9 +269,10 @@ mod tests {
 
     #[test]
     fn strings_are_one_token() {
-        assert_eq!(tokens(r#"'a\'(' + "b" + r'\' + '''c'd''' + rb"}""#), [
-            r"'a\'('", "+", "\"b\"", "+", r"r'\'", "+", "'''c'd'''", "+", "rb\"}\""
-        ]);
+        assert_eq!(
+            tokens(r#"'a\'(' + "b" + r'\' + '''c'd''' + rb"}""#),
+            [r"'a\'('", "+", "\"b\"", "+", r"r'\'", "+", "'''c'd'''", "+", "rb\"}\""]
+        );
     }
 
     #[test]

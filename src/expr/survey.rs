@@ -80,7 +80,8 @@ impl<'a> Chain<'a> {
 
 /// Whether a call is an index or an optional field.
 fn is_step(call: &CallExpr) -> bool {
-    call.args.len() == 2 && matches!(call.func_name.as_str(), operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT)
+    call.args.len() == 2
+        && matches!(call.func_name.as_str(), operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT)
 }
 
 impl<'a> Walk<'a> {
@@ -168,9 +169,8 @@ impl<'a> Walk<'a> {
         self.bound.extend(fold.iter_var2.as_deref());
         self.loops += usize::from(is_loop);
         if self.loops > MAX_LOOPS {
-            let message = format!(
-                "at most {MAX_LOOPS} of `all`, `exists`, `filter` and `map` may stand inside each other"
-            );
+            let message =
+                format!("at most {MAX_LOOPS} of `all`, `exists`, `filter` and `map` may stand inside each other");
             return Err(Mistake::new(self.span(at), message));
         }
         self.visit(&fold.loop_cond)?;

@@ -81,9 +81,8 @@ fn sentence(complaint: &str, at: usize, source: &str) -> Mistake {
             let start = source[..span.start].trim_end().len() - 3;
             Mistake::new(start..start + 3, "`not` is not an operator").help("write `!`")
         }
-        _ if word.starts_with(['\'', '"']) => {
-            Mistake::new(span, "the string has an escape that is not known").help("write `\\\\` for a backslash, or `r'…'`")
-        }
+        _ if word.starts_with(['\'', '"']) => Mistake::new(span, "the string has an escape that is not known")
+            .help("write `\\\\` for a backslash, or `r'…'`"),
         _ => unexpected,
     }
 }

@@ -41,6 +41,7 @@ const fn f(
 /// Every function that expressions may call: ours first, then CEL's own.
 ///
 /// Documentation is made from it, and so are the answers to a mistyped name.
+#[rustfmt::skip] // A table is read by its lines.
 pub const FUNCTIONS: &[Function] = &[
     // Ours.
     f(Global, "ready", (1, 1), "ready(o) -> bool", "Whether an object is up: a pod, node, job or workload by its kind's own rule, anything else by its condition `Ready` or `Available`; never with a deletionTimestamp."),

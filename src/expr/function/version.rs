@@ -69,10 +69,9 @@ impl Comparer for Version {
     fn compare(&self, other: &dyn Val) -> Result<Ordering, ExecutionError> {
         match other.downcast_ref::<Version>() {
             Some(other) => Ok(self.0.cmp_precedence(&other.0)),
-            None => Err(ExecutionError::UnexpectedType {
-                got: other.get_type().name().to_owned(),
-                want: NAME.to_owned(),
-            }),
+            None => {
+                Err(ExecutionError::UnexpectedType { got: other.get_type().name().to_owned(), want: NAME.to_owned() })
+            }
         }
     }
 }

@@ -137,7 +137,10 @@ fn values_grow_so_far() {
         (&format!("optional.of('abcd'){}", ".optMap(x, {'a': x, 'b': x, 'c': x})".repeat(30)), TOO_MUCH),
         (&format!("optional.of('abcd'){}", ".optMap(x, '%s%s%s%s'.format([x, x, x, x]))".repeat(20)), TOO_MUCH),
         (&format!("optional.of('\"'){}", ".optMap(x, strings.quote(x))".repeat(40)), TOO_MUCH),
-        ("range(10000).map(i, string(i)).join('xxxxxxxxxxxxxxxx'.replace('x', 'xxxxxxxxxxxxxxxx').replace('x', 'xxxxxxxxxxxxxxxx'))", TOO_MUCH),
+        (
+            "range(10000).map(i, string(i)).join('xxxxxxxxxxxxxxxx'.replace('x', 'xxxxxxxxxxxxxxxx').replace('x', 'xxxxxxxxxxxxxxxx'))",
+            TOO_MUCH,
+        ),
         ("range(1000).map(i, '%1000d').size()", "1000"),
     ]);
 }

@@ -112,19 +112,19 @@ fn ready_knows_the_kinds() {
             "observedGeneration": seen, "desiredNumberScheduled": 3, "updatedNumberScheduled": updated,
             "numberReady": ready, "numberAvailable": ready } })
     };
-    let deployment = |kind, replicas: Value, status: Value| {
-        json!({ "kind": kind, "metadata": { "generation": 1 }, "spec": { "replicas": replicas }, "status": status })
-    };
-    let all = |n: i64| {
-        json!({ "observedGeneration": 1, "replicas": n, "updatedReplicas": n, "readyReplicas": n, "availableReplicas": n })
-    };
+    let deployment = |kind, replicas: Value, status: Value| json!({ "kind": kind, "metadata": { "generation": 1 }, "spec": { "replicas": replicas }, "status": status });
+    let all = |n: i64| json!({ "observedGeneration": 1, "replicas": n, "updatedReplicas": n, "readyReplicas": n, "availableReplicas": n });
     let mut old_left = all(3);
     old_left["replicas"] = json!(4);
     let mut not_updated = all(3);
     not_updated["updatedReplicas"] = json!(2);
     let table = [
         ("pod", json!({ "kind": "Pod", "status": { "conditions": conditions(&[("Ready", "True")]) } }), true),
-        ("pod starting", json!({ "kind": "Pod", "status": { "conditions": conditions(&[("Ready", "False")]) } }), false),
+        (
+            "pod starting",
+            json!({ "kind": "Pod", "status": { "conditions": conditions(&[("Ready", "False")]) } }),
+            false,
+        ),
         ("pod without status", json!({ "kind": "Pod" }), false),
         (
             "pod going",
@@ -157,7 +157,11 @@ fn ready_knows_the_kinds() {
         ("namespace", json!({ "kind": "Namespace", "status": { "phase": "Active" } }), true),
         ("claim", json!({ "kind": "PersistentVolumeClaim", "status": { "phase": "Pending" } }), false),
         ("another", json!({ "kind": "Disk", "status": { "conditions": conditions(&[("Ready", "True")]) } }), true),
-        ("available", json!({ "kind": "APIService", "status": { "conditions": conditions(&[("Available", "True")]) } }), true),
+        (
+            "available",
+            json!({ "kind": "APIService", "status": { "conditions": conditions(&[("Available", "True")]) } }),
+            true,
+        ),
         (
             "another not seen",
             json!({ "kind": "Disk", "metadata": { "generation": 3 },
@@ -179,15 +183,30 @@ fn ready_knows_the_kinds() {
 fn mistyped_functions_are_found_when_compiled() {
     check(&[
         ("redy(o)", "there is no function `redy` (did you mean `ready`? It is written `ready(o) -> bool`)"),
-        ("o.kind.startswith('x')", "there is no function `startswith` (did you mean `startsWith`? It is written `text.startsWith(prefix) -> bool`)"),
+        (
+            "o.kind.startswith('x')",
+            "there is no function `startswith` (did you mean `startsWith`? It is written `text.startsWith(prefix) -> bool`)",
+        ),
         ("len(o.spec.list)", "there is no function `len` (did you mean `size`? It is written `size(value) -> int`)"),
-        ("math.max(1, 2)", "there is no function `math.max` (did you mean `math.abs`? It is written `math.abs(number) -> number`)"),
-        ("lists.range(3)", "there is no function `lists.range` (did you mean `range`? It is written `range(n) -> list`)"),
+        (
+            "math.max(1, 2)",
+            "there is no function `math.max` (did you mean `math.abs`? It is written `math.abs(number) -> number`)",
+        ),
+        (
+            "lists.range(3)",
+            "there is no function `lists.range` (did you mean `range`? It is written `range(n) -> list`)",
+        ),
         ("condition(o)", "`condition` takes 2 arguments, found 1 (it is written `condition(o, type) -> string`)"),
         ("o.ready()", "`ready` is not called on a value (it is written `ready(o) -> bool`)"),
-        ("startsWith(o.kind, 'x')", "`startsWith` is called on a value (it is written `text.startsWith(prefix) -> bool`)"),
+        (
+            "startsWith(o.kind, 'x')",
+            "`startsWith` is called on a value (it is written `text.startsWith(prefix) -> bool`)",
+        ),
         ("o.spec.list.all(x)", "`all` takes 2 arguments, found 1 (it is written `list.all(x, condition) -> bool`)"),
-        ("o.spec.list.map(x, y, z, w)", "`map` takes 2 to 3 arguments, found 4 (it is written `list.map(x, [condition,] value) -> list`)"),
+        (
+            "o.spec.list.map(x, y, z, w)",
+            "`map` takes 2 to 3 arguments, found 4 (it is written `list.map(x, [condition,] value) -> list`)",
+        ),
         ("size()", "`size` takes 1 argument, found 0 (it is written `size(value) -> int`)"),
         ("math.greatest()", "math.greatest() requires at least one argument"),
         ("Pod{name: 'x'}", "there is no message type `Pod` (a map is written `{'key': value}`)"),

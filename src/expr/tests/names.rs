@@ -57,13 +57,10 @@ fn paths_are_read_off_the_tree() {
 fn parts_are_asked_by_place() {
     let cel = Cel::compile("steps.kill[0].uids").unwrap();
     let path = &cel.paths()[0];
-    assert_eq!((path.root(), path.name(1), path.name(2), path.name(3), path.name(4)), (
-        "steps",
-        Some("kill"),
-        None,
-        Some("uids"),
-        None
-    ));
+    assert_eq!(
+        (path.root(), path.name(1), path.name(2), path.name(3), path.name(4)),
+        ("steps", Some("kill"), None, Some("uids"), None)
+    );
 }
 
 #[test]
@@ -85,7 +82,10 @@ fn a_dash_in_a_name_is_explained() {
             "steps.last-round.x",
             "`steps.last-round` reads as a subtraction (a dash in a name is written `_`: `steps.last_round`)",
         ),
-        ("vars.min-count + 1", "`vars.min-count` reads as a subtraction (a dash in a name is written `_`: `vars.min_count`)"),
+        (
+            "vars.min-count + 1",
+            "`vars.min-count` reads as a subtraction (a dash in a name is written `_`: `vars.min_count`)",
+        ),
         ("o.spec.count-vars.rounds", "-7"),
         ("o.spec.count-1", "2"),
         ("o.spec.count - vars.rounds", "-7"),
@@ -119,11 +119,14 @@ fn holes_have_their_place_in_the_text() {
     let mistakes = Template::compile(text).unwrap_err();
     let marked: Vec<(String, &str)> =
         mistakes.iter().map(|mistake| (mistake.to_string(), &text[mistake.span.clone()])).collect();
-    assert_eq!(marked, [
-        ("the expression ends too early".to_owned(), ""),
-        ("`c` was not expected here".to_owned(), "c"),
-        ("the `${` that begins here is not closed".to_owned(), "${"),
-    ]);
+    assert_eq!(
+        marked,
+        [
+            ("the expression ends too early".to_owned(), ""),
+            ("`c` was not expected here".to_owned(), "c"),
+            ("the `${` that begins here is not closed".to_owned(), "${"),
+        ]
+    );
     assert!(mistakes.iter().all(|mistake| mistake.help.as_deref() == Some("a literal `${` is written `$${`")));
 }
 

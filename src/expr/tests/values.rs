@@ -162,10 +162,10 @@ fn a_missing_field_is_told_from_a_wrong_type() {
     for source in ["o.kind.x", "o.kind > 1", "1 / 0", "nobody"] {
         assert!(!error(source).is_missing(), "{source}");
     }
-    assert_eq!(error("o.state"), Error::Missing {
-        message: "no such key: `state`".to_owned(),
-        expression: "o.state".to_owned()
-    });
+    assert_eq!(
+        error("o.state"),
+        Error::Missing { message: "no such key: `state`".to_owned(), expression: "o.state".to_owned() }
+    );
 }
 
 #[test]
