@@ -5,9 +5,7 @@ use serde_json::{Map, Value, json};
 use super::call::{Call, decode};
 use super::compare::{compare, fields_of};
 use super::field_set::FieldSet;
-use super::managed::{
-    Owned, Owner, Owners, keep_if_only_times_differ, nothing, strip, written_version,
-};
+use super::managed::{Holding, Owner, Owners, keep_if_only_times_differ, nothing, strip, written_version};
 use super::object::{Object, time_text};
 use super::resource::Subresource;
 use super::shape::{ListShape, Shape};
@@ -17,20 +15,20 @@ use super::status::{Cause, Refusal};
 pub(crate) fn applied(call: &Call, live: Option<&Object>) -> Result<Object, Refusal> {
     let Some(_) = call.query.text("fieldManager") else {
         let cause = Cause::required("fieldManager", "is required for apply patch");
-        return Err(Refusal::invalid_kind(
-            "meta.k8s.io",
-            "PatchOptions",
-            "",
-            &[cause],
-        ));
+        return Err(Refusal::invalid_kind("meta.k8s.io", "PatchOptions", "", &[cause]));
     };
-    let config = decode(&call.body)?;
+    let config = decode(&call.body, &call.resource.kind)?;
     if config.meta("managedFields").is_some() {
         return Err(Refusal::bad_request("metadata.managedFields must be nil"));
     }
-    let given = config.api_version();
-    if given != written_version(call) {
-        let expected = written_version(call);
+    let (given, expected) = (config.api_version(), written_version(call));
+    let group = |version: &str| version.rsplit_once('/').map_or("", |(group, _)| group).to_owned();
+    if group(given) != group(&expected) || config.kind() != call.resource.kind {
+        let version = given.rsplit('/').next().unwrap_or_default();
+        let message = format!("invalid object type: {}/{version}, Kind={}", group(given), config.kind());
+        return Err(Refusal::bad_request(message));
+    }
+    if given != expected {
         let message = format!(
             "Incorrect version specified in apply patch. Specified patch version: {given}, expected: {expected}"
         );
@@ -39,45 +37,32 @@ pub(crate) fn applied(call: &Call, live: Option<&Object>) -> Result<Object, Refu
     let resource = &call.resource;
     let shape = Shape::of(resource);
     let empty = nothing(resource);
-    let mut base = live.unwrap_or(&empty).clone();
+    let mut base = live.cloned().unwrap_or_default();
     let mut owners = Owners::read(&base);
     base.set_meta("managedFields", None);
     if live.is_some() && owners.is_empty() {
-        let first = Owner {
-            manager: "before-first-apply".to_owned(),
-            ..Owner::updater(call)
-        };
+        let first = Owner { manager: "before-first-apply".to_owned(), ..Owner::updater(call) };
         owners.update(&empty.value(), &base.value(), resource, &first, call.now);
     }
 
     let owner = Owner::applier(call);
     let wanted = without_other_parts(config, call).into_value();
     let mut merged = merge(Some(&base.value()), Some(&wanted), &shape, true);
-    let last = owners.of(&owner).map(|owned| owned.fields.clone());
-    let mut time = owners.of(&owner).and_then(|owned| owned.time.clone());
+    let last = owners.of(&owner).map(|holding| holding.fields.clone());
+    let mut time = owners.of(&owner).and_then(|holding| holding.time.clone());
     let fields = strip(fields_of(&wanted, &shape), resource, &owner.subresource);
-    owners.set(
-        owner.clone(),
-        Owned {
-            fields,
-            api_version: written_version(call),
-            time: None,
-        },
-    );
+    owners.set(owner.clone(), Holding { fields, api_version: written_version(call), time: None });
     if let Some(last) = last {
-        let kept = owners.everything();
+        // What the configuration names stays, even where nobody can own it.
+        let kept = owners.everything().union(&fields_of(&wanted, &shape));
         prune(&mut merged, &last, &kept, &shape, true);
     }
 
     let comparison = compare(&base.value(), &merged, &shape);
-    let changed = strip(
-        comparison.added.union(&comparison.modified),
-        resource,
-        &owner.subresource,
-    );
+    let changed = strip(comparison.added.union(&comparison.modified), resource, &owner.subresource);
     let conflicts: Vec<(String, Vec<String>)> = owners
         .others(&owner)
-        .map(|(other, owned)| (other.shown(), owned.fields.intersection(&changed).paths()))
+        .map(|(other, holding)| (other.shown(), holding.fields.intersection(&changed).paths()))
         .filter(|(_, paths)| !paths.is_empty())
         .collect();
     if !conflicts.is_empty() && !call.query.flag("force") {
@@ -85,17 +70,13 @@ pub(crate) fn applied(call: &Call, live: Option<&Object>) -> Result<Object, Refu
     }
     owners.take_from_others(&owner, &changed.union(&comparison.removed));
 
-    let mut object = Object::new(merged)
-        .ok_or_else(|| Refusal::bad_request("the applied configuration is no object"))?;
+    let mut object =
+        Object::new(merged).ok_or_else(|| Refusal::bad_request("the applied configuration is no object"))?;
     if live.is_none_or(|_| object != base) || time.is_none() {
         time = Some(time_text(call.now));
     }
-    if let Some(owned) = owners.of(&owner).cloned() {
-        owners.set(owner, Owned { time, ..owned });
-    }
-    if live.is_none() {
-        // What a kind has by its type alone is not part of the object.
-        drop_nulls(&mut object);
+    if let Some(holding) = owners.of(&owner).cloned() {
+        owners.set(owner, Holding { time, ..holding });
     }
     owners.write(&mut object);
     if let Some(live) = live {
@@ -122,21 +103,16 @@ fn conflict(mut conflicts: Vec<(String, Vec<String>)>) -> Refusal {
         .map(|(manager, path)| json!({"reason": "FieldManagerConflict", "message": format!("conflict with {manager}"), "field": path}))
         .collect();
     let message = match conflicts.as_slice() {
-        [(manager, paths)] if paths.len() == 1 => format!(
-            "Apply failed with 1 conflict: conflict with {manager}: {}",
-            paths[0]
-        ),
+        [(manager, paths)] if paths.len() == 1 => {
+            format!("Apply failed with 1 conflict: conflict with {manager}: {}", paths[0])
+        }
         _ => {
             let mut lines = Vec::new();
             for (manager, paths) in &conflicts {
                 lines.push(format!("conflicts with {manager}:"));
                 lines.extend(paths.iter().map(|path| format!("- {path}")));
             }
-            format!(
-                "Apply failed with {} conflicts: {}",
-                causes.len(),
-                lines.join("\n")
-            )
+            format!("Apply failed with {} conflicts: {}", causes.len(), lines.join("\n"))
         }
     };
     Refusal::apply_conflict(message, causes)
@@ -150,21 +126,11 @@ fn merge(live: Option<&Value>, wanted: Option<&Value>, shape: &Shape<'_>, top: b
             let mut merged = Map::new();
             let fresh = wanted.keys().filter(|name| !live.contains_key(*name));
             for name in live.keys().chain(fresh) {
-                merged.insert(
-                    name.clone(),
-                    merge(
-                        live.get(name),
-                        wanted.get(name),
-                        &shape.field(name, top),
-                        false,
-                    ),
-                );
+                merged.insert(name.clone(), merge(live.get(name), wanted.get(name), &shape.field(name, top), false));
             }
             Value::Object(merged)
         }
-        (Some(Value::Array(live)), Some(Value::Array(wanted)))
-            if shape.list() != ListShape::Atomic =>
-        {
+        (Some(Value::Array(live)), Some(Value::Array(wanted))) if shape.list() != ListShape::Atomic => {
             Value::Array(merge_items(live, wanted, shape))
         }
         (_, Some(wanted)) => wanted.clone(),
@@ -175,13 +141,10 @@ fn merge(live: Option<&Value>, wanted: Option<&Value>, shape: &Shape<'_>, top: b
 /// Items of both lists. Those that the configuration names stand in its order; the others keep their places around them.
 fn merge_items(live: &[Value], wanted: &[Value], shape: &Shape<'_>) -> Vec<Value> {
     let (kind, inner) = (shape.list(), shape.item());
-    let find = |list: &[Value], element: &Option<String>| {
-        list.iter()
-            .find(|item| kind.element(item) == *element)
-            .cloned()
-    };
+    let find =
+        |list: &[Value], element: &Option<String>| list.iter().find(|item| kind.element(item) == *element).cloned();
     let mut merged = Vec::new();
-    let mut ahead = wanted.iter().peekable();
+    let mut ahead = wanted.iter();
     for item in live {
         let element = kind.element(item);
         if find(wanted, &element).is_none() {
@@ -189,7 +152,7 @@ fn merge_items(live: &[Value], wanted: &[Value], shape: &Shape<'_>) -> Vec<Value
             continue;
         }
         // At the place of each shared item come those that the configuration has before and at its next shared one.
-        while let Some(next) = ahead.next() {
+        for next in ahead.by_ref() {
             let element = kind.element(next);
             let shared = find(live, &element);
             merged.push(merge(shared.as_ref(), Some(next), &inner, false));
@@ -206,16 +169,10 @@ fn merge_items(live: &[Value], wanted: &[Value], shape: &Shape<'_>) -> Vec<Value
 }
 
 /// Removes what the manager owned by its last configuration and nobody owns by now. True when that leaves nothing.
-fn prune(
-    value: &mut Value,
-    last: &FieldSet,
-    kept: &FieldSet,
-    shape: &Shape<'_>,
-    top: bool,
-) -> bool {
+fn prune(value: &mut Value, last: &FieldSet, kept: &FieldSet, form: &Shape<'_>, top: bool) -> bool {
     let none = FieldSet::default();
     match value {
-        Value::Object(fields) if !shape.is_atomic_map() && !fields.is_empty() => {
+        Value::Object(fields) if !form.is_atomic_map() && !fields.is_empty() => {
             let names: Vec<String> = fields.keys().cloned().collect();
             for name in names {
                 let element = format!("f:{name}");
@@ -223,26 +180,18 @@ fn prune(
                     continue;
                 };
                 let kept = kept.below(&element).unwrap_or(&none);
-                let named = shape.is_named(&name, top);
+                let fixed = form.is_named(&name, top);
                 // A structure stands for as long as somebody owns something in it, an entry for as long as it is owned itself.
-                let was = last.is_own() || named;
-                let stays = kept.is_own() || (named && !kept.is_empty());
-                if (was && !stays)
-                    || prune(
-                        &mut fields[&name],
-                        last,
-                        kept,
-                        &shape.field(&name, top),
-                        false,
-                    )
-                {
+                let was = last.is_own() || fixed;
+                let stays = kept.is_own() || (fixed && !kept.is_empty());
+                if (was && !stays) || prune(&mut fields[&name], last, kept, &form.field(&name, top), false) {
                     fields.shift_remove(&name);
                 }
             }
             fields.is_empty()
         }
-        Value::Array(items) if shape.list() != ListShape::Atomic && !items.is_empty() => {
-            let (kind, inner) = (shape.list(), shape.item());
+        Value::Array(items) if form.list() != ListShape::Atomic && !items.is_empty() => {
+            let (kind, inner) = (form.list(), form.item());
             items.retain_mut(|item| {
                 let Some(element) = kind.element(item) else {
                     return true;
@@ -259,19 +208,5 @@ fn prune(
             items.is_empty()
         }
         _ => false,
-    }
-}
-
-fn drop_nulls(object: &mut Object) {
-    fn walk(value: &mut Value) {
-        if let Value::Object(fields) = value {
-            fields.values_mut().for_each(walk);
-            fields.retain(|_, value| !value.is_null());
-        }
-    }
-    let mut value = object.value();
-    walk(&mut value);
-    if let Some(clean) = Object::new(value) {
-        *object = clean;
     }
 }

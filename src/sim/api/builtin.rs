@@ -19,8 +19,8 @@ enum Generation {
 use Generation::{Counted, Kept};
 use Scope::{Cluster, Namespaced};
 use Subresource::{
-    Approval, Attach, Binding, EphemeralContainers, Eviction, Exec, Finalize, Log, PortForward,
-    Proxy, Resize, Scale, Status, Token,
+    Approval, Attach, Binding, EphemeralContainers, Eviction, Exec, Finalize, Log, PortForward, Proxy, Resize, Scale,
+    Status, Token,
 };
 
 /// Group version, kind, plural, short names, categories, scope, generation, subresources.
@@ -91,42 +91,31 @@ const TABLE: &[Row] = &[
 
 /// The table as resources.
 pub(crate) fn resources() -> Vec<Resource> {
-    let owned = |words: &[&str]| {
-        words
-            .iter()
-            .map(|word| (*word).to_owned())
-            .collect::<Vec<_>>()
-    };
+    let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     TABLE
         .iter()
-        .map(
-            |&(group_version, kind, plural, short, categories, scope, generation, subresources)| {
-                let (group, version) = group_version.split_once('/').unwrap_or(("", group_version));
-                Resource {
-                    group: group.to_owned(),
-                    version: version.to_owned(),
-                    kind: kind.to_owned(),
-                    plural: plural.to_owned(),
-                    singular: kind.to_lowercase(),
-                    short_names: owned(short),
-                    categories: owned(categories),
-                    namespaced: scope == Namespaced,
-                    generation: generation == Counted,
-                    subresources: subresources.to_vec(),
-                    origin: Origin::Builtin,
-                }
-            },
-        )
+        .map(|&(group_version, kind, plural, short, categories, scope, generation, subresources)| {
+            let (group, version) = group_version.split_once('/').unwrap_or(("", group_version));
+            Resource {
+                group: group.to_owned(),
+                version: version.to_owned(),
+                kind: kind.to_owned(),
+                plural: plural.to_owned(),
+                singular: kind.to_lowercase(),
+                short_names: owned(short),
+                categories: owned(categories),
+                namespaced: scope == Namespaced,
+                generation: generation == Counted,
+                subresources: subresources.to_vec(),
+                origin: Origin::Builtin,
+            }
+        })
         .collect()
 }
 
-/// The group under which objects are kept: events are one shelf under two names.
-pub(crate) fn shelf_group<'a>(group: &'a str, plural: &str) -> &'a str {
-    if group == "events.k8s.io" && plural == "events" {
-        ""
-    } else {
-        group
-    }
+/// The group under which objects are kept: events are one drawer under two names.
+pub(crate) fn drawer_group<'a>(group: &'a str, plural: &str) -> &'a str {
+    if group == "events.k8s.io" && plural == "events" { "" } else { group }
 }
 
 /// Whether a finished deletion is answered with the object instead of a `Status`

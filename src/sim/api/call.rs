@@ -41,16 +41,9 @@ pub(crate) enum Shape {
 impl Shape {
     /// What an `Accept` header asks for; what is not imitated falls to whole objects, as with old servers.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let accept = headers
-            .get(http::header::ACCEPT)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
+        let accept = headers.get(http::header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let first = accept.split(',').next().unwrap_or_default();
-        if first.contains("as=PartialObjectMetadata") {
-            Self::Metadata
-        } else {
-            Self::Whole
-        }
+        if first.contains("as=PartialObjectMetadata") { Self::Metadata } else { Self::Whole }
     }
 }
 
@@ -62,10 +55,7 @@ impl Call {
 
     /// Where the object of the path is kept.
     pub(crate) fn key(&self) -> Name {
-        Name {
-            namespace: self.namespace.clone(),
-            name: self.name().to_owned(),
-        }
+        Name { namespace: self.namespace.clone(), name: self.name().to_owned() }
     }
 
     /// Whether nothing is to be kept.
@@ -81,39 +71,18 @@ impl Call {
     /// Refuses options that no server takes.
     pub(crate) fn check_options(&self, kind: &str) -> Result<(), Refusal> {
         let mut causes = Vec::new();
-        for value in self
-            .query
-            .texts("dryRun")
-            .iter()
-            .filter(|value| !["", "All"].contains(&value.as_str()))
-        {
-            causes.push(Cause::not_supported(
-                "dryRun",
-                &Value::from(value.as_str()),
-                &["All"],
-            ));
+        for value in self.query.texts("dryRun").iter().filter(|value| !["", "All"].contains(&value.as_str())) {
+            causes.push(Cause::not_supported("dryRun", &serde_json::json!([value]), &["All"]));
         }
-        if let Some(manager) = self
-            .query
-            .text("fieldManager")
-            .filter(|manager| manager.len() > 128)
-        {
-            causes.push(Cause::invalid(
-                "fieldManager",
-                &manager.into(),
-                "may not be more than 128 bytes",
-            ));
+        if let Some(manager) = self.query.text("fieldManager").filter(|manager| manager.len() > 128) {
+            causes.push(Cause::invalid("fieldManager", &manager.into(), "may not be more than 128 bytes"));
         }
-        if causes.is_empty() {
-            Ok(())
-        } else {
-            Err(Refusal::invalid_kind("meta.k8s.io", kind, "", &causes))
-        }
+        if causes.is_empty() { Ok(()) } else { Err(Refusal::invalid_kind("meta.k8s.io", kind, "", &causes)) }
     }
 
     /// The body as an object of this resource; kind and version may be left out for built-in ones.
     pub(crate) fn object(&self) -> Result<Object, Refusal> {
-        let object = decode(&self.body)?;
+        let object = decode(&self.body, &self.resource.kind)?;
         self.typed(object)
     }
 
@@ -121,41 +90,43 @@ impl Call {
     pub(crate) fn typed(&self, mut object: Object) -> Result<Object, Refusal> {
         let resource = &self.resource;
         let (expected_version, expected_kind) = self.expected_type();
-        for (field, expected) in [
-            ("kind", expected_kind),
-            ("apiVersion", expected_version.as_str()),
-        ] {
-            let given = object
-                .field(field)
-                .and_then(Value::as_str)
-                .unwrap_or_default();
+        for (field, expected) in [("kind", expected_kind), ("apiVersion", expected_version.as_str())] {
+            let given = object.field(field).and_then(Value::as_str).unwrap_or_default();
             if given.is_empty() {
                 if resource.is_custom() {
-                    let shown = object.value();
-                    let word = if field == "kind" {
-                        "Kind"
-                    } else {
-                        "apiVersion"
-                    };
+                    let raw = String::from_utf8_lossy(&self.body);
+                    let word = if field == "kind" { "Kind" } else { "apiVersion" };
                     return Err(Refusal::bad_request(format!(
-                        "Object '{word}' is missing in '{shown}'"
+                        "the object provided is unrecognized (must be of type {expected_kind}): Object '{word}' is missing in '{raw}' \
+                         ({raw})"
                     )));
                 }
                 object.set_field(field, Some(expected.into()));
             }
         }
-        if object.api_version() != expected_version {
+        let version = object.api_version().rsplit('/').next().unwrap_or_default().to_owned();
+        let (given, given_version) = (object.kind(), object.api_version());
+        if !resource.is_custom() && given != expected_kind {
+            let package = resource.group.split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
             return Err(Refusal::bad_request(format!(
-                "the API version in the data ({}) does not match the expected API version ({expected_version})",
-                object.api_version(),
+                "{given} in version {version:?} cannot be handled as a {expected_kind}: converting ({version}.{given}) to \
+                 ({package}.{expected_kind}): unknown conversion"
             )));
         }
-        if object.kind() != expected_kind {
-            let version = &resource.version;
-            let given = object.kind();
+        if !resource.is_custom() && given_version != expected_version {
             return Err(Refusal::bad_request(format!(
-                "{given} in version {version:?} cannot be handled as a {expected_kind}"
+                "{given} in version {version:?} cannot be handled as a {expected_kind}: no kind {given:?} is registered for \
+                 version {given_version:?} in scheme \"pkg/runtime/scheme.go:110\""
             )));
+        }
+        if given_version != expected_version {
+            return Err(Refusal::bad_request(format!(
+                "the API version in the data ({given_version}) does not match the expected API version ({expected_version})"
+            )));
+        }
+        if given != expected_kind {
+            let cause = Cause::invalid("kind", &given.into(), &format!("must be {expected_kind}"));
+            return Err(Refusal::invalid_kind(&resource.group, given, object.name(), &[cause]));
         }
         match object.field("metadata") {
             Some(Value::Object(_)) => {}
@@ -175,20 +146,21 @@ impl Call {
     }
 }
 
-/// A body as an object: JSON, or YAML, which is how apply patches come.
-pub(crate) fn decode(body: &[u8]) -> Result<Object, Refusal> {
+/// A body as an object: JSON, or YAML, which is how apply patches come. `kind` is what it should be.
+pub(crate) fn decode(body: &[u8], kind: &str) -> Result<Object, Refusal> {
+    let unrecognized = |why: &str| {
+        let shown = if body.is_empty() { "<empty>".into() } else { String::from_utf8_lossy(body) };
+        Refusal::bad_request(format!(
+            "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: {why} ({shown})"
+        ))
+    };
     let value = match serde_json::from_slice::<Value>(body) {
         Ok(value) => value,
-        Err(json) => {
+        Err(error) if error.is_eof() => return Err(unrecognized("unexpected end of JSON input")),
+        Err(error) => {
             let text = std::str::from_utf8(body).unwrap_or_default();
-            serde_saphyr::from_str::<Value>(text).map_err(|_| {
-                Refusal::bad_request(format!(
-                    "the object provided is unrecognized (must be of type JSON or YAML): {json}"
-                ))
-            })?
+            serde_saphyr::from_str::<Value>(text).map_err(|_| unrecognized(&error.to_string()))?
         }
     };
-    Object::new(value).ok_or_else(|| {
-        Refusal::bad_request("the object provided is unrecognized: expected an object")
-    })
+    Object::new(value).ok_or_else(|| unrecognized("an object was expected"))
 }

@@ -18,11 +18,7 @@ pub(crate) struct Comparison {
 /// Compares two versions of an object.
 pub(crate) fn compare(old: &Value, new: &Value, shape: &Shape<'_>) -> Comparison {
     let mut comparison = Comparison::default();
-    Walk {
-        comparison: &mut comparison,
-        path: Vec::new(),
-    }
-    .both(Some(old), Some(new), shape);
+    Walk { comparison: &mut comparison, path: Vec::new() }.both(Some(old), Some(new), shape);
     comparison
 }
 
@@ -61,12 +57,7 @@ fn collect(value: &Value, shape: &Shape<'_>, path: &mut Vec<String>, set: &mut F
                 }
             }
         }
-        Value::Null
-        | Value::Bool(_)
-        | Value::Number(_)
-        | Value::String(_)
-        | Value::Array(_)
-        | Value::Object(_) => {
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
             if !path.is_empty() {
                 set.insert(path);
             }
@@ -91,18 +82,10 @@ impl Walk<'_> {
             return;
         }
         if old.is_some_and(Value::is_array) || new.is_some_and(Value::is_array) {
-            let list = |value: Option<&'v Value>| {
-                value
-                    .and_then(Value::as_array)
-                    .map_or(&[][..], Vec::as_slice)
-            };
+            let list = |value: Option<&'v Value>| value.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
             self.items(list(old), list(new), shape);
         } else {
-            self.fields(
-                old.and_then(Value::as_object),
-                new.and_then(Value::as_object),
-                shape,
-            );
+            self.fields(old.and_then(Value::as_object), new.and_then(Value::as_object), shape);
         }
         // What is there only on one side has come or gone itself, besides what is in it.
         match (old, new) {
@@ -121,19 +104,11 @@ impl Walk<'_> {
         }
     }
 
-    fn fields(
-        &mut self,
-        old: Option<&Map<String, Value>>,
-        new: Option<&Map<String, Value>>,
-        shape: &Shape<'_>,
-    ) {
+    fn fields(&mut self, old: Option<&Map<String, Value>>, new: Option<&Map<String, Value>>, shape: &Shape<'_>) {
         let top = self.path.is_empty();
         let names: BTreeSet<&String> = old.into_iter().chain(new).flat_map(Map::keys).collect();
         for name in names {
-            let (old, new) = (
-                old.and_then(|old| old.get(name)),
-                new.and_then(|new| new.get(name)),
-            );
+            let (old, new) = (old.and_then(|old| old.get(name)), new.and_then(|new| new.get(name)));
             if old != new {
                 self.path.push(format!("f:{name}"));
                 self.both(old, new, &shape.field(name, top));
@@ -145,20 +120,13 @@ impl Walk<'_> {
     fn items<'v>(&mut self, olds: &'v [Value], news: &'v [Value], shape: &Shape<'_>) {
         let (kind, inner) = (shape.list(), shape.item());
         let keyed = |items: &'v [Value]| -> BTreeMap<String, &'v Value> {
-            items
-                .iter()
-                .filter_map(|item| Some((kind.element(item)?, item)))
-                .collect()
+            items.iter().filter_map(|item| Some((kind.element(item)?, item))).collect()
         };
         let (olds, news) = (keyed(olds), keyed(news));
         let elements: BTreeSet<&String> = olds.keys().chain(news.keys()).collect();
         for element in elements {
             self.path.push(element.clone());
-            self.both(
-                olds.get(element).copied(),
-                news.get(element).copied(),
-                &inner,
-            );
+            self.both(olds.get(element).copied(), news.get(element).copied(), &inner);
             self.path.pop();
         }
     }

@@ -16,29 +16,18 @@ pub(crate) struct Container {
 pub(crate) fn pick(pod: &Object, asked: Option<&str>) -> Result<Container, Refusal> {
     let of = |field: &str| -> Vec<Container> {
         let list = pod.at(&["spec", field]).and_then(Value::as_array);
-        let text =
-            |container: &Value, key: &str| container[key].as_str().unwrap_or_default().to_owned();
+        let text = |container: &Value, key: &str| container[key].as_str().unwrap_or_default().to_owned();
         list.into_iter()
             .flatten()
-            .map(|item| Container {
-                name: text(item, "name"),
-                image: text(item, "image"),
-            })
+            .map(|item| Container { name: text(item, "name"), image: text(item, "image") })
             .collect()
     };
-    let (init, main, debug) = (
-        of("initContainers"),
-        of("containers"),
-        of("ephemeralContainers"),
-    );
+    let (init, main, debug) = (of("initContainers"), of("containers"), of("ephemeralContainers"));
     let all = || init.iter().chain(&main).chain(&debug);
     let Some(asked) = asked else {
         return match main.as_slice() {
             [only] => Ok(only.clone()),
-            [] => Err(Refusal::bad_request(format!(
-                "a container name must be specified for pod {}",
-                pod.name()
-            ))),
+            [] => Err(Refusal::bad_request(format!("a container name must be specified for pod {}", pod.name()))),
             _ => {
                 let names: Vec<&str> = all().map(|container| container.name.as_str()).collect();
                 let (pod, names) = (pod.name(), names.join(" "));
@@ -51,10 +40,5 @@ pub(crate) fn pick(pod: &Object, asked: Option<&str>) -> Result<Container, Refus
     all()
         .find(|container| container.name == asked)
         .cloned()
-        .ok_or_else(|| {
-            Refusal::bad_request(format!(
-                "container {asked} is not valid for pod {}",
-                pod.name()
-            ))
-        })
+        .ok_or_else(|| Refusal::bad_request(format!("container {asked} is not valid for pod {}", pod.name())))
 }

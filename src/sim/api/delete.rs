@@ -12,7 +12,7 @@ use super::object::{Object, time_text};
 use super::read;
 use super::resource::Resource;
 use super::show;
-use super::state::{Later, State, name_of};
+use super::state::{Later, State, is_definition, name_of};
 use super::status::{Cause, Refusal};
 use super::store::Name;
 
@@ -21,14 +21,8 @@ pub(crate) fn one(state: &mut State, call: &Call) -> Result<(u16, Value), Refusa
     let orders = Orders::of(call)?;
     let resource = &call.resource;
     let done = carry_out(state, resource, &call.key(), &orders, call.now)?;
-    let code = if !done.gone && orders.propagation.as_deref() == Some("Foreground") {
-        202
-    } else {
-        200
-    };
-    if !done.gone
-        || builtin::returns_deleted(&resource.group, &resource.plural) && !resource.is_custom()
-    {
+    let code = if !done.gone && orders.orphans == Some(false) { 202 } else { 200 };
+    if !done.gone || builtin::returns_deleted(&resource.group, &resource.plural) && !resource.is_custom() {
         return Ok((code, show::object(&done.object, resource, call.shape)));
     }
     let mut details = json!({"name": done.object.name()});
@@ -37,10 +31,7 @@ pub(crate) fn one(state: &mut State, call: &Call) -> Result<(u16, Value), Refusa
     }
     details["kind"] = json!(resource.plural);
     details["uid"] = json!(done.object.uid());
-    Ok((
-        code,
-        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}),
-    ))
+    Ok((code, json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})))
 }
 
 /// DELETE of a collection: each selected object as if deleted alone; the answer is the list of them.
@@ -49,10 +40,7 @@ pub(crate) fn collection(state: &mut State, call: &Call) -> Result<(u16, Value),
     let selection = read::selection(call)?;
     let resource = &call.resource;
     let mut items = Vec::new();
-    for object in state
-        .store
-        .list(&resource.shelf(), selection.namespace.as_deref())
-    {
+    for object in state.store.list(&resource.drawer(), selection.namespace.as_deref()) {
         if selection.matches(&object) {
             let done = carry_out(state, resource, &name_of(&object), &orders, call.now)?;
             items.push(show::object(&done.object, resource, call.shape));
@@ -60,10 +48,7 @@ pub(crate) fn collection(state: &mut State, call: &Call) -> Result<(u16, Value),
     }
     let (kind, api_version) = show::list_type(resource, call.shape);
     let metadata = json!({"resourceVersion": state.store.revision().to_string()});
-    Ok((
-        200,
-        json!({"kind": kind, "apiVersion": api_version, "metadata": metadata, "items": items}),
-    ))
+    Ok((200, json!({"kind": kind, "apiVersion": api_version, "metadata": metadata, "items": items})))
 }
 
 /// How an object is to be deleted: `DeleteOptions`, from the body or the query.
@@ -73,6 +58,8 @@ pub(crate) struct Orders {
     pub(crate) uid: Option<String>,
     pub(crate) version: Option<String>,
     pub(crate) propagation: Option<String>,
+    /// The older way to say `Orphan` or `Background`.
+    pub(crate) orphans: Option<bool>,
     pub(crate) dry_run: bool,
 }
 
@@ -85,21 +72,10 @@ pub(crate) struct Done {
 
 impl Orders {
     fn of(call: &Call) -> Result<Self, Refusal> {
-        let body = if call.body.is_empty() {
-            None
-        } else {
-            Some(decode(&call.body)?)
-        };
-        let text = |field: &str| {
-            body.as_ref()
-                .and_then(|body| body.field(field)?.as_str().map(str::to_owned))
-        };
+        let body = if call.body.is_empty() { None } else { Some(decode(&call.body, "DeleteOptions")?) };
+        let text = |field: &str| body.as_ref().and_then(|body| body.field(field)?.as_str().map(str::to_owned));
         let precondition = |field: &str| {
-            body.as_ref().and_then(|body| {
-                body.at(&["preconditions", field])?
-                    .as_str()
-                    .map(str::to_owned)
-            })
+            body.as_ref().and_then(|body| body.at(&["preconditions", field])?.as_str().map(str::to_owned))
         };
         let orders = Self {
             grace: body
@@ -108,28 +84,19 @@ impl Orders {
                 .or_else(|| call.query.number("gracePeriodSeconds")),
             uid: precondition("uid"),
             version: precondition("resourceVersion"),
-            propagation: text("propagationPolicy")
-                .or_else(|| call.query.text("propagationPolicy").map(str::to_owned)),
+            propagation: text("propagationPolicy").or_else(|| call.query.text("propagationPolicy").map(str::to_owned)),
+            orphans: body.as_ref().and_then(|body| body.field("orphanDependents")?.as_bool()),
             dry_run: call.is_dry_run()
                 || body.as_ref().is_some_and(|body| {
-                    body.field("dryRun")
-                        .and_then(Value::as_array)
-                        .is_some_and(|all| !all.is_empty())
+                    body.field("dryRun").and_then(Value::as_array).is_some_and(|all| !all.is_empty())
                 }),
         };
-        if let Some(policy) = orders
-            .propagation
-            .as_deref()
-            .filter(|policy| !["Background", "Foreground", "Orphan"].contains(policy))
+        if let Some(policy) =
+            orders.propagation.as_deref().filter(|policy| !["Background", "Foreground", "Orphan"].contains(policy))
         {
             let known = ["Foreground", "Background", "Orphan", "nil"];
             let cause = Cause::not_supported("propagationPolicy", &policy.into(), &known);
-            return Err(Refusal::invalid_kind(
-                "meta.k8s.io",
-                "DeleteOptions",
-                "",
-                &[cause],
-            ));
+            return Err(Refusal::invalid_kind("meta.k8s.io", "DeleteOptions", "", &[cause]));
         }
         Ok(orders)
     }
@@ -143,21 +110,18 @@ pub(crate) fn carry_out(
     orders: &Orders,
     now: Timestamp,
 ) -> Result<Done, Refusal> {
-    let old = state
-        .store
-        .get(&resource.shelf(), key)
-        .cloned()
-        .ok_or_else(|| Refusal::not_found(resource, &key.name))?;
+    let old =
+        state.store.get(&resource.drawer(), key).cloned().ok_or_else(|| Refusal::not_found(resource, &key.name))?;
     check_preconditions(&old, resource, orders)?;
 
+    if is_definition(resource) {
+        return Ok(definition(state, resource, key, &old, orders, now));
+    }
     let mut object = Object::clone(&old);
     let finalizers: Vec<String> = wanted_finalizers(&object, orders);
     let grace = match grace(&object, resource, orders, now) {
         Grace::Pending => {
-            return Ok(Done {
-                object: old,
-                gone: false,
-            });
+            return Ok(Done { object: old, gone: false });
         }
         Grace::None => None,
         Grace::Given { seconds, end } => {
@@ -182,10 +146,7 @@ pub(crate) fn carry_out(
     let gone = finalizers.is_empty() && !kept && grace.is_none_or(|seconds| seconds == 0);
     let changed = object != *old;
     if orders.dry_run {
-        return Ok(Done {
-            object: Arc::new(object),
-            gone,
-        });
+        return Ok(Done { object: Arc::new(object), gone });
     }
     // A graceful kind is marked even when it goes at once: watches see it change before it is deleted.
     let current = if changed && (!gone || grace.is_some()) {
@@ -200,36 +161,52 @@ pub(crate) fn carry_out(
     if changed {
         follow_up(state, resource, key, &current, grace);
     }
-    Ok(Done {
-        object: current,
-        gone,
-    })
+    Ok(Done { object: current, gone })
 }
 
-/// Hands what a cluster's other actors would do next to the stand-ins.
-fn follow_up(
+/// A definition goes after its objects: the server gives it a finalizer of its own first.
+fn definition(
     state: &mut State,
     resource: &Resource,
     key: &Name,
-    object: &Object,
-    grace: Option<i64>,
-) {
+    old: &Arc<Object>,
+    orders: &Orders,
+    now: Timestamp,
+) -> Done {
+    if old.is_terminating() || orders.dry_run {
+        return Done { object: old.clone(), gone: false };
+    }
+    let mut object = Object::clone(old);
+    let mut finalizers: Vec<&str> = old.finalizers();
+    finalizers.push(DEFINITION_FINALIZER);
+    object.set_meta("finalizers", Some(json!(finalizers)));
+    object.set_meta("deletionTimestamp", Some(time_text(now).into()));
     let uid = object.uid().to_owned();
-    if let (true, Some(limit), Some(seconds)) =
-        (resource.is("", "pods"), state.stand_ins.pods_vanish, grace)
-    {
+    let object = state.commit(resource, key.clone(), object, now);
+    state.later.push(Later::DefinitionEmptied { name: key.name.clone(), uid, after: Duration::from_millis(100) });
+    Done { object, gone: false }
+}
+
+/// The finalizers of the garbage collector.
+pub(crate) const ORPHAN: &str = "orphan";
+pub(crate) const FOREGROUND: &str = "foregroundDeletion";
+
+/// What keeps a definition until its objects are gone.
+pub(crate) const DEFINITION_FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
+
+/// Hands what a cluster's other actors would do next to the stand-ins.
+fn follow_up(state: &mut State, resource: &Resource, key: &Name, object: &Object, grace: Option<i64>) {
+    let uid = object.uid().to_owned();
+    let waits = |finalizer| object.finalizers().contains(&finalizer);
+    if state.stand_ins.garbage_collected && (waits(FOREGROUND) || waits(ORPHAN)) {
+        let (drawer, name) = (resource.drawer(), key.clone());
+        state.later.push(Later::Collected { drawer, name, uid: uid.clone(), after: Duration::from_millis(100) });
+    }
+    if let (true, Some(limit), Some(seconds)) = (resource.is("", "pods"), state.stand_ins.pods_vanish, grace) {
         let grace = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
-        state.later.push(Later::PodStopped {
-            name: key.clone(),
-            uid,
-            after: limit.min(grace),
-        });
+        state.later.push(Later::PodStopped { name: key.clone(), uid, after: limit.min(grace) });
     } else if resource.is("", "namespaces") && state.stand_ins.namespaces_empty {
-        state.later.push(Later::NamespaceEmptied {
-            name: key.name.clone(),
-            uid,
-            after: Duration::from_millis(100),
-        });
+        state.later.push(Later::NamespaceEmptied { name: key.name.clone(), uid, after: Duration::from_millis(100) });
     }
 }
 
@@ -250,20 +227,10 @@ fn grace(object: &Object, resource: &Resource, orders: &Orders, now: Timestamp) 
     if !resource.is("", "pods") {
         return Grace::None;
     }
-    let asked = orders
-        .grace
-        .map(|seconds| if seconds < 0 { 1 } else { seconds });
+    let asked = orders.grace.map(|seconds| if seconds < 0 { 1 } else { seconds });
     if object.is_terminating() {
-        let running = object
-            .meta("deletionGracePeriodSeconds")
-            .and_then(Value::as_i64)
-            .unwrap_or_default();
-        let Some(end) = object
-            .meta_text("deletionTimestamp")
-            .parse::<Timestamp>()
-            .ok()
-            .filter(|_| running > 0)
-        else {
+        let running = object.meta("deletionGracePeriodSeconds").and_then(Value::as_i64).unwrap_or_default();
+        let Some(end) = object.meta_text("deletionTimestamp").parse::<Timestamp>().ok().filter(|_| running > 0) else {
             return Grace::None;
         };
         return match asked {
@@ -271,39 +238,21 @@ fn grace(object: &Object, resource: &Resource, orders: &Orders, now: Timestamp) 
                 let end = end + SignedDuration::from_secs(asked - running);
                 // A shortened grace cannot end in the past; what is left of it is the smallest there is.
                 if end < now {
-                    Grace::Given {
-                        seconds: asked.min(1),
-                        end: now,
-                    }
+                    Grace::Given { seconds: asked.min(1), end: now }
                 } else {
-                    Grace::Given {
-                        seconds: asked,
-                        end,
-                    }
+                    Grace::Given { seconds: asked, end }
                 }
             }
             _ => Grace::Pending,
         };
     }
-    let own = || {
-        object
-            .at(&["spec", "terminationGracePeriodSeconds"])
-            .and_then(Value::as_i64)
-            .unwrap_or(30)
-    };
+    let own = || object.at(&["spec", "terminationGracePeriodSeconds"]).and_then(Value::as_i64).unwrap_or(30);
     let text = |path: &[&str]| object.at(path).and_then(Value::as_str).unwrap_or_default();
-    let stopped = text(&["spec", "nodeName"]).is_empty()
-        || ["Failed", "Succeeded"].contains(&text(&["status", "phase"]));
-    let seconds = if stopped {
-        0
-    } else {
-        asked.unwrap_or_else(own)
-    };
+    let stopped =
+        text(&["spec", "nodeName"]).is_empty() || ["Failed", "Succeeded"].contains(&text(&["status", "phase"]));
+    let seconds = if stopped { 0 } else { asked.unwrap_or_else(own) };
     let seconds = if seconds < 0 { 1 } else { seconds };
-    Grace::Given {
-        seconds,
-        end: now + SignedDuration::from_secs(seconds),
-    }
+    Grace::Given { seconds, end: now + SignedDuration::from_secs(seconds) }
 }
 
 fn mark(object: &mut Object, now: Timestamp) {
@@ -318,40 +267,26 @@ fn mark(object: &mut Object, now: Timestamp) {
 
 /// The finalizers after the request: propagation adds or removes those of the garbage collector.
 fn wanted_finalizers(object: &Object, orders: &Orders) -> Vec<String> {
-    const OWN: [&str; 2] = ["orphan", "foregroundDeletion"];
+    const OWN: [&str; 2] = [ORPHAN, FOREGROUND];
     let present = object.finalizers();
-    let mut wanted: Vec<String> = present
-        .iter()
-        .filter(|name| !OWN.contains(name))
-        .map(|name| (*name).to_owned())
-        .collect();
-    match orders.propagation.as_deref() {
+    let mut wanted: Vec<String> =
+        present.iter().filter(|name| !OWN.contains(name)).map(|name| (*name).to_owned()).collect();
+    let older = orders.orphans.map(|orphans| if orphans { "Orphan" } else { "Background" });
+    match older.or(orders.propagation.as_deref()) {
         Some("Orphan") => wanted.push(OWN[0].to_owned()),
         Some("Foreground") => wanted.push(OWN[1].to_owned()),
         Some(_) => {}
-        None => wanted.extend(
-            present
-                .iter()
-                .filter(|name| OWN.contains(name))
-                .map(|name| (*name).to_owned()),
-        ),
+        None => wanted.extend(present.iter().filter(|name| OWN.contains(name)).map(|name| (*name).to_owned())),
     }
     wanted
 }
 
 fn namespace_is_in_use(object: &Object, resource: &Resource) -> bool {
     resource.is("", "namespaces")
-        && object
-            .at(&["spec", "finalizers"])
-            .and_then(Value::as_array)
-            .is_some_and(|finalizers| !finalizers.is_empty())
+        && object.at(&["spec", "finalizers"]).and_then(Value::as_array).is_some_and(|finalizers| !finalizers.is_empty())
 }
 
-fn check_preconditions(
-    object: &Object,
-    resource: &Resource,
-    orders: &Orders,
-) -> Result<(), Refusal> {
+fn check_preconditions(object: &Object, resource: &Resource, orders: &Orders) -> Result<(), Refusal> {
     let uid = orders.uid.as_deref().filter(|uid| *uid != object.uid()).map(|uid| {
         format!(
             "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and \

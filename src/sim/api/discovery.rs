@@ -31,20 +31,15 @@ pub(crate) fn core_versions() -> Value {
 
 /// `/apis`.
 pub(crate) fn groups(registry: &Registry) -> Value {
-    let groups: Vec<Value> = named_groups(registry)
-        .into_iter()
-        .map(|(name, versions)| group_value(&name, &versions))
-        .collect();
+    let groups: Vec<Value> =
+        named_groups(registry).into_iter().map(|(name, versions)| group_value(&name, &versions)).collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
 
 /// `/apis/GROUP`.
 pub(crate) fn group(registry: &Registry, name: &str) -> Result<Value, Refusal> {
     let groups = named_groups(registry);
-    let (_, versions) = groups
-        .iter()
-        .find(|(own, _)| own == name)
-        .ok_or_else(Refusal::no_such_path)?;
+    let (_, versions) = groups.iter().find(|(own, _)| own == name).ok_or_else(Refusal::no_such_path)?;
     let mut value = group_value(name, versions);
     value["kind"] = json!("APIGroup");
     value["apiVersion"] = json!("v1");
@@ -53,12 +48,9 @@ pub(crate) fn group(registry: &Registry, name: &str) -> Result<Value, Refusal> {
 
 /// `/api/v1`, `/apis/GROUP/VERSION`.
 pub(crate) fn resources(registry: &Registry, group: &str, version: &str) -> Result<Value, Refusal> {
-    let served: Vec<&Arc<Resource>> = registry
-        .all()
-        .filter(|r| r.group == group && r.version == version)
-        .collect();
+    let served: Vec<&Arc<Resource>> = registry.all().filter(|r| r.group == group && r.version == version).collect();
     if served.is_empty() {
-        return Err(Refusal::no_such_path());
+        return Err(if group.is_empty() { Refusal::no_such_resource() } else { Refusal::no_such_path() });
     }
     let mut list = Vec::new();
     for resource in served {
@@ -93,31 +85,19 @@ pub(crate) fn resources(registry: &Registry, group: &str, version: &str) -> Resu
 
 /// Aggregated discovery (v2) of `/api` and `/apis`: everything that a client wants to know in two requests.
 pub(crate) fn aggregated(registry: &Registry, core: bool) -> Value {
-    let groups = if core {
-        vec![(String::new(), vec!["v1".to_owned()])]
-    } else {
-        named_groups(registry)
-    };
+    let groups = if core { vec![(String::new(), vec!["v1".to_owned()])] } else { named_groups(registry) };
     let items: Vec<Value> = groups
         .into_iter()
         .map(|(group, versions)| {
             let versions: Vec<Value> = versions
                 .into_iter()
                 .map(|version| {
-                    let served = registry
-                        .all()
-                        .filter(|r| r.group == group && r.version == version);
-                    let resources: Vec<Value> = served
-                        .map(|resource| aggregated_resource(resource))
-                        .collect();
+                    let served = registry.all().filter(|r| r.group == group && r.version == version);
+                    let resources: Vec<Value> = served.map(|resource| aggregated_resource(resource)).collect();
                     json!({"version": version, "resources": resources, "freshness": "Current"})
                 })
                 .collect();
-            let metadata = if core {
-                json!({})
-            } else {
-                json!({"name": group})
-            };
+            let metadata = if core { json!({}) } else { json!({"name": group}) };
             json!({"metadata": metadata, "versions": versions})
         })
         .collect();
@@ -163,53 +143,22 @@ struct Part<'a> {
 
 fn part(sub: Subresource, resource: &Resource) -> Part<'_> {
     const EDIT: &[&str] = &["get", "patch", "update"];
-    let own = |verbs| Part {
-        kind: &resource.kind,
-        verbs,
-        foreign: None,
-    };
+    let own = |verbs| Part { kind: &resource.kind, verbs, foreign: None };
     match sub {
-        Subresource::Status
-        | Subresource::EphemeralContainers
-        | Subresource::Resize
-        | Subresource::Approval => own(EDIT),
+        Subresource::Status | Subresource::EphemeralContainers | Subresource::Resize | Subresource::Approval => {
+            own(EDIT)
+        }
         Subresource::Finalize => own(&["update"]),
         Subresource::Log => own(&["get"]),
-        Subresource::Scale => Part {
-            kind: "Scale",
-            verbs: EDIT,
-            foreign: Some(("autoscaling", "v1")),
-        },
-        Subresource::Eviction => Part {
-            kind: "Eviction",
-            verbs: &["create"],
-            foreign: Some(("policy", "v1")),
-        },
-        Subresource::Token => Part {
-            kind: "TokenRequest",
-            verbs: &["create"],
-            foreign: Some(("authentication.k8s.io", "v1")),
-        },
-        Subresource::Binding => Part {
-            kind: "Binding",
-            verbs: &["create"],
-            foreign: None,
-        },
-        Subresource::Exec => Part {
-            kind: "PodExecOptions",
-            verbs: &["create", "get"],
-            foreign: None,
-        },
-        Subresource::Attach => Part {
-            kind: "PodAttachOptions",
-            verbs: &["create", "get"],
-            foreign: None,
-        },
-        Subresource::PortForward => Part {
-            kind: "PodPortForwardOptions",
-            verbs: &["create", "get"],
-            foreign: None,
-        },
+        Subresource::Scale => Part { kind: "Scale", verbs: EDIT, foreign: Some(("autoscaling", "v1")) },
+        Subresource::Eviction => Part { kind: "Eviction", verbs: &["create"], foreign: Some(("policy", "v1")) },
+        Subresource::Token => {
+            Part { kind: "TokenRequest", verbs: &["create"], foreign: Some(("authentication.k8s.io", "v1")) }
+        }
+        Subresource::Binding => Part { kind: "Binding", verbs: &["create"], foreign: None },
+        Subresource::Exec => Part { kind: "PodExecOptions", verbs: &["create", "get"], foreign: None },
+        Subresource::Attach => Part { kind: "PodAttachOptions", verbs: &["create", "get"], foreign: None },
+        Subresource::PortForward => Part { kind: "PodPortForwardOptions", verbs: &["create", "get"], foreign: None },
         Subresource::Proxy => {
             let verbs = &["create", "delete", "get", "patch", "update"];
             let kind = match resource.kind.as_str() {
@@ -217,11 +166,7 @@ fn part(sub: Subresource, resource: &Resource) -> Part<'_> {
                 "Service" => "ServiceProxyOptions",
                 _ => "PodProxyOptions",
             };
-            Part {
-                kind,
-                verbs,
-                foreign: None,
-            }
+            Part { kind, verbs, foreign: None }
         }
     }
 }
@@ -230,31 +175,11 @@ fn verbs(resource: &Resource) -> &'static [&'static str] {
     if resource.is("", "bindings") {
         &["create"]
     } else if resource.is_custom() {
-        &[
-            "delete",
-            "deletecollection",
-            "get",
-            "list",
-            "patch",
-            "create",
-            "update",
-            "watch",
-        ]
+        &["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"]
     } else if resource.is("", "namespaces") {
-        &[
-            "create", "delete", "get", "list", "patch", "update", "watch",
-        ]
+        &["create", "delete", "get", "list", "patch", "update", "watch"]
     } else {
-        &[
-            "create",
-            "delete",
-            "deletecollection",
-            "get",
-            "list",
-            "patch",
-            "update",
-            "watch",
-        ]
+        &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
     }
 }
 
@@ -271,10 +196,7 @@ fn named_groups(registry: &Registry) -> Vec<(String, Vec<String>)> {
             known.push(resource.version.clone());
         }
     }
-    order
-        .into_iter()
-        .map(|group| (group.to_owned(), versions.remove(group).unwrap_or_default()))
-        .collect()
+    order.into_iter().map(|group| (group.to_owned(), versions.remove(group).unwrap_or_default())).collect()
 }
 
 fn group_value(name: &str, versions: &[String]) -> Value {

@@ -21,12 +21,8 @@ const PIPE: usize = 256 * 1024;
 /// Requests by a connection in memory, one for each: everything works as over a network, exec too.
 pub(crate) fn connection(
     server: Arc<Server>,
-) -> impl Service<
-    Request<kube::client::Body>,
-    Response = Response<Incoming>,
-    Error = BoxError,
-    Future: Send,
-> + Clone
+) -> impl Service<Request<kube::client::Body>, Response = Response<Incoming>, Error = BoxError, Future: Send>
++ Clone
 + Send
 + 'static {
     tower::service_fn(move |request: Request<kube::client::Body>| {
@@ -37,8 +33,7 @@ pub(crate) fn connection(
             }
             let (ours, theirs) = tokio::io::duplex(PIPE);
             tokio::spawn(serve_connection(server, TokioIo::new(theirs)));
-            let (mut sender, connection) =
-                hyper::client::conn::http1::handshake(TokioIo::new(ours)).await?;
+            let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(ours)).await?;
             // The connection ends when its answer has been read or dropped; what breaks it shows in the answer.
             tokio::spawn(connection.with_upgrades());
             Ok(sender.send_request(request).await?)
@@ -86,10 +81,7 @@ impl Listener {
                 while connections.try_join_next().is_some() {}
             }
         });
-        Ok(Self {
-            address,
-            task: task.abort_handle(),
-        })
+        Ok(Self { address, task: task.abort_handle() })
     }
 }
 
@@ -105,15 +97,10 @@ where
 {
     let service = service_fn(move |request: Request<Incoming>| handle(server.clone(), request));
     // A broken connection is an event on the other side; here it is only over.
-    let _: Result<(), hyper::Error> = hyper::server::conn::http1::Builder::new()
-        .serve_connection(io, service)
-        .with_upgrades()
-        .await;
+    let _: Result<(), hyper::Error> =
+        hyper::server::conn::http1::Builder::new().serve_connection(io, service).with_upgrades().await;
 }
 
 fn refused() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::ConnectionRefused,
-        "tcp connect error: Connection refused (os error 111)",
-    )
+    io::Error::new(io::ErrorKind::ConnectionRefused, "tcp connect error: Connection refused (os error 111)")
 }

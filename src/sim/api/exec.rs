@@ -34,6 +34,7 @@ const STATUS: u8 = 3;
 const CLOSE: u8 = 255;
 
 /// A command that is about to run.
+#[expect(clippy::struct_excessive_bools, reason = "these are the four switches of the request")]
 pub(crate) struct Session {
     exec: Exec,
     program: Arc<dyn Program>,
@@ -48,19 +49,11 @@ pub(crate) struct Session {
 pub(crate) fn open(state: &State, call: &Call) -> Result<Session, Refusal> {
     let pod = state
         .store
-        .get(&call.resource.shelf(), &call.key())
+        .get(&call.resource.drawer(), &call.key())
         .ok_or_else(|| Refusal::not_found(&call.resource, call.name()))?;
     let container = container::pick(pod, call.query.text("container"))?;
-    if pod
-        .at(&["spec", "nodeName"])
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .is_empty()
-    {
-        return Err(Refusal::bad_request(format!(
-            "pod {} does not have a host assigned",
-            pod.name()
-        )));
+    if pod.at(&["spec", "nodeName"]).and_then(Value::as_str).unwrap_or_default().is_empty() {
+        return Err(Refusal::bad_request(format!("pod {} does not have a host assigned", pod.name())));
     }
     let exec = Exec {
         namespace: call.namespace.clone(),
@@ -70,10 +63,7 @@ pub(crate) fn open(state: &State, call: &Call) -> Result<Session, Refusal> {
         command: call.query.texts("command").to_vec(),
         stdin: Vec::new(),
     };
-    let program = state
-        .programs
-        .find(&exec)
-        .ok_or_else(|| Refusal::no_program(&exec.image))?;
+    let program = state.programs.find(&exec).ok_or_else(|| Refusal::no_program(&exec.image))?;
     let flag = |name| call.query.flag(name);
     Ok(Session {
         exec,
@@ -86,56 +76,33 @@ pub(crate) fn open(state: &State, call: &Call) -> Result<Session, Refusal> {
 }
 
 /// Answers the request for an upgrade and runs the command on the connection that follows.
-pub(crate) fn answer(
-    session: Session,
-    parts: &Parts,
-    upgrade: Option<OnUpgrade>,
-) -> Response<Body> {
-    let text = |name| {
-        parts
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-    };
-    let (Some(upgrade), true) = (
-        upgrade,
-        text(header::UPGRADE).eq_ignore_ascii_case("websocket"),
-    ) else {
+pub(crate) fn answer(session: Session, parts: &Parts, upgrade: Option<OnUpgrade>) -> Response<Body> {
+    let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (Some(upgrade), true) = (upgrade, text(header::UPGRADE).eq_ignore_ascii_case("websocket")) else {
         let refusal = Refusal::bad_request("Upgrade request required");
         return respond(400, "application/json", refusal.body().to_string());
     };
     let key = text(header::SEC_WEBSOCKET_KEY).to_owned();
-    if !text(header::SEC_WEBSOCKET_PROTOCOL)
-        .split(',')
-        .any(|protocol| protocol.trim() == PROTOCOL)
-    {
-        let refusal =
-            Refusal::bad_request(format!("the embedded API server speaks {PROTOCOL} alone"));
+    if !text(header::SEC_WEBSOCKET_PROTOCOL).split(',').any(|protocol| protocol.trim() == PROTOCOL) {
+        let refusal = Refusal::bad_request(format!("the embedded API server speaks {PROTOCOL} alone"));
         return respond(400, "application/json", refusal.body().to_string());
     }
     tokio::spawn(async move {
         // A client that goes away before or during the command needs no answer.
         if let Ok(connection) = upgrade.await {
-            let socket =
-                WebSocketStream::from_raw_socket(TokioIo::new(connection), Role::Server, None)
-                    .await;
+            let socket = WebSocketStream::from_raw_socket(TokioIo::new(connection), Role::Server, None).await;
             let _ = run(session, socket).await;
         }
     });
     let mut response = respond(200, "application/json", String::new());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes()))
-        .expect("base64 is a legal header");
+    let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).expect("base64 is a legal header");
     let headers = response.headers_mut();
     headers.clear();
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-    headers.insert(
-        header::SEC_WEBSOCKET_PROTOCOL,
-        HeaderValue::from_static(PROTOCOL),
-    );
+    headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
     response
 }
 
@@ -156,26 +123,11 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         send(&mut socket, STDOUT, &answer.stdout).await?;
     }
     if session.stderr || session.tty {
-        send(
-            &mut socket,
-            if session.tty { STDOUT } else { STDERR },
-            &answer.stderr,
-        )
-        .await?;
+        send(&mut socket, if session.tty { STDOUT } else { STDERR }, &answer.stderr).await?;
     }
-    send(
-        &mut socket,
-        STATUS,
-        status(&session.exec, &answer).to_string().as_bytes(),
-    )
-    .await?;
+    send(&mut socket, STATUS, status(&session.exec, &answer).to_string().as_bytes()).await?;
     // Without the code 1000 kubectl takes the end for an error of its own.
-    socket
-        .close(Some(CloseFrame {
-            code: CloseCode::Normal,
-            reason: "".into(),
-        }))
-        .await?;
+    socket.close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() })).await?;
     while let Some(Ok(_)) = socket.next().await {}
     Ok(())
 }

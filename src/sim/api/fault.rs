@@ -74,50 +74,29 @@ pub(crate) struct Judgement {
 impl Rule {
     /// A rule for all matching requests, until it is taken away.
     pub fn always(matching: Matching, effect: Effect) -> Self {
-        Self {
-            matching,
-            times: None,
-            during: None,
-            effect,
-        }
+        Self { matching, times: None, during: None, effect }
     }
 
     /// A rule for the next so many matching requests.
     pub fn next(times: u32, matching: Matching, effect: Effect) -> Self {
-        Self {
-            matching,
-            times: Some(times),
-            during: None,
-            effect,
-        }
+        Self { matching, times: Some(times), during: None, effect }
     }
 
     /// Nobody can connect from one time to another, as while a server restarts.
     pub fn outage(from: Elapsed, to: Elapsed) -> Self {
-        Self {
-            matching: Matching::default(),
-            times: None,
-            during: Some((from, to)),
-            effect: Effect::Refuse,
-        }
+        Self { matching: Matching::default(), times: None, during: Some((from, to)), effect: Effect::Refuse }
     }
 
     fn applies(&self, request: &Request) -> bool {
-        let is = |wanted: &Option<String>, found: &str| {
-            wanted.as_deref().is_none_or(|wanted| wanted == found)
-        };
+        let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
         let m = &self.matching;
         self.times != Some(0)
-            && self
-                .during
-                .is_none_or(|(from, to)| from <= request.at && request.at < to)
+            && self.during.is_none_or(|(from, to)| from <= request.at && request.at < to)
             && m.verb.is_none_or(|verb| verb == request.verb)
             && is(&m.resource, &request.resource)
             && is(&m.namespace, &request.namespace)
             && is(&m.name, &request.name)
-            && m.agent
-                .as_deref()
-                .is_none_or(|agent| request.agent.starts_with(agent))
+            && m.agent.as_deref().is_none_or(|agent| request.agent.starts_with(agent))
     }
 }
 
@@ -154,9 +133,7 @@ impl Rules {
     pub(crate) fn judge(&mut self, request: &Request) -> Judgement {
         let mut judgement = Judgement::default();
         for (_, rule) in &mut self.rules {
-            if !rule.applies(request)
-                || (judgement.effect.is_some() && !matches!(rule.effect, Effect::Delay(_)))
-            {
+            if !rule.applies(request) || (judgement.effect.is_some() && !matches!(rule.effect, Effect::Delay(_))) {
                 continue;
             }
             if let Some(times) = &mut rule.times {
@@ -175,28 +152,19 @@ impl Effect {
     /// The refusal that an answering effect stands for.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         match self {
-            Self::Answer {
-                code: 429,
-                retry_after,
-            } => Some(Refusal::too_many_requests(
+            Self::Answer { code: 429, retry_after } => Some(Refusal::too_many_requests(
                 "The server has received too many requests and has asked us to try again later",
                 *retry_after,
             )),
-            Self::Answer { code: 503, .. } => Some(Refusal::unavailable(
-                "the server is currently unable to handle the request",
-            )),
-            Self::Answer { code: 504, .. } => Some(Refusal::timeout(
-                "request did not complete within the allotted timeout",
-                0,
-                Vec::new(),
-            )),
-            Self::Answer { code: 500, .. } => {
-                Some(Refusal::internal("etcdserver: request timed out"))
+            Self::Answer { code: 503, .. } => {
+                Some(Refusal::unavailable("the server is currently unable to handle the request"))
             }
+            Self::Answer { code: 504, .. } => {
+                Some(Refusal::timeout("request did not complete within the allotted timeout", 0, Vec::new()))
+            }
+            Self::Answer { code: 500, .. } => Some(Refusal::internal("etcdserver: request timed out")),
             Self::Answer { code, .. } => Some(Refusal::bare(*code)),
-            Self::Expire => Some(Refusal::expired(
-                "The resourceVersion for the provided watch is too old.",
-            )),
+            Self::Expire => Some(Refusal::expired("The resourceVersion for the provided watch is too old.")),
             Self::Refuse | Self::Delay(_) | Self::LoseAnswer => None,
         }
     }
@@ -223,43 +191,19 @@ mod tests {
 
     #[test]
     fn the_first_rule_that_answers_wins_and_delays_add_up() {
-        let answer = |code| Effect::Answer {
-            code,
-            retry_after: 0,
-        };
+        let answer = |code| Effect::Answer { code, retry_after: 0 };
         let mut rules = Rules::default();
-        rules.add(Rule::always(
-            Matching::default(),
-            Effect::Delay(Duration::from_secs(1)),
-        ));
-        rules.add(Rule::next(
-            1,
-            Matching {
-                verb: Some(Verb::Watch),
-                ..Matching::default()
-            },
-            answer(410),
-        ));
+        rules.add(Rule::always(Matching::default(), Effect::Delay(Duration::from_secs(1))));
+        rules.add(Rule::next(1, Matching { verb: Some(Verb::Watch), ..Matching::default() }, answer(410)));
         let second = rules.add(Rule::next(2, Matching::default(), answer(500)));
-        rules.add(Rule::always(
-            Matching::default(),
-            Effect::Delay(Duration::from_secs(2)),
-        ));
+        rules.add(Rule::always(Matching::default(), Effect::Delay(Duration::from_secs(2))));
 
         let effects: Vec<_> = [Verb::Watch, Verb::Watch, Verb::List, Verb::List]
             .into_iter()
             .map(|verb| rules.judge(&request(verb, 0)))
             .map(|judgement| (judgement.delay.as_secs(), judgement.effect))
             .collect();
-        assert_eq!(
-            effects,
-            [
-                (3, Some(answer(410))),
-                (3, Some(answer(500))),
-                (3, Some(answer(500))),
-                (3, None)
-            ]
-        );
+        assert_eq!(effects, [(3, Some(answer(410))), (3, Some(answer(500))), (3, Some(answer(500))), (3, None)]);
         rules.remove(second);
         assert_eq!(rules.rules.len(), 3);
     }

@@ -85,10 +85,7 @@ impl FieldSet {
             let both = ours.intersection(other.below.get(element)?);
             (!both.is_empty()).then(|| (element.clone(), both))
         });
-        Self {
-            own: self.own && other.own,
-            below: shared.collect(),
-        }
+        Self { own: self.own && other.own, below: shared.collect() }
     }
 
     /// What is in this one alone.
@@ -100,10 +97,7 @@ impl FieldSet {
             };
             (!left.is_empty()).then(|| (element.clone(), left))
         });
-        Self {
-            own: self.own && !other.own,
-            below: left.collect(),
-        }
+        Self { own: self.own && !other.own, below: left.collect() }
     }
 
     /// The fields as conflicts name them (`.spec.containers[name="a"].image`): those of a level before those below.
@@ -114,17 +108,9 @@ impl FieldSet {
     }
 
     fn collect(&self, prefix: &str, paths: &mut Vec<String>) {
-        let named: Vec<(String, &Self)> = self
-            .below
-            .iter()
-            .map(|(element, below)| (format!("{prefix}{}", shown(element)), below))
-            .collect();
-        paths.extend(
-            named
-                .iter()
-                .filter(|(_, below)| below.own)
-                .map(|(path, _)| path.clone()),
-        );
+        let named: Vec<(String, &Self)> =
+            self.below.iter().map(|(element, below)| (format!("{prefix}{}", shown(element)), below)).collect();
+        paths.extend(named.iter().filter(|(_, below)| below.own).map(|(path, _)| path.clone()));
         for (path, below) in named {
             below.collect(&path, paths);
         }
@@ -153,9 +139,7 @@ impl FieldSet {
         for (element, below) in &self.below {
             let mut value = below.write();
             if below.own && !below.below.is_empty() {
-                let Value::Object(inner) = value else {
-                    unreachable!("a set is written as an object")
-                };
+                let Value::Object(inner) = value else { unreachable!("a set is written as an object") };
                 let mut whole = Map::new();
                 whole.insert(".".to_owned(), Value::Object(Map::new()));
                 whole.extend(inner);
@@ -218,10 +202,7 @@ mod tests {
         let b = FieldSet::read(&json!({"f:x": {"f:y": {}, "f:w": {}}}));
         assert_eq!(a.intersection(&b).write(), json!({"f:x": {"f:y": {}}}));
         assert_eq!(a.difference(&b).write(), json!({"f:x": {}, "f:z": {}}));
-        assert_eq!(
-            a.union(&b).write(),
-            json!({"f:x": {".": {}, "f:w": {}, "f:y": {}}, "f:z": {}})
-        );
+        assert_eq!(a.union(&b).write(), json!({"f:x": {".": {}, "f:w": {}, "f:y": {}}, "f:z": {}}));
         assert!(a.difference(&a).is_empty());
     }
 }

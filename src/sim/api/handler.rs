@@ -21,7 +21,7 @@ use super::route::{Query, Route, Target};
 use super::server::Server;
 use super::state::State;
 use super::status::Refusal;
-use super::{delete, discovery, exec, log, patch, read, subresource, watch, write};
+use super::{delete, discovery, exec, log, openapi, patch, read, subresource, watch, write};
 
 /// An answer's body: whole, or as long as a watch goes on.
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -36,10 +36,7 @@ enum Reply {
 }
 
 /// Answers a request. An error is a broken connection: no answer at all.
-pub(crate) async fn handle<B>(
-    server: Arc<Server>,
-    request: Request<B>,
-) -> Result<Response<Body>, io::Error>
+pub(crate) async fn handle<B>(server: Arc<Server>, request: Request<B>) -> Result<Response<Body>, io::Error>
 where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: std::fmt::Display,
@@ -56,12 +53,8 @@ where
     match &judgement.effect {
         Some(Effect::Refuse) => return Err(io::ErrorKind::ConnectionRefused.into()),
         Some(Effect::Expire) if entry.verb == Verb::Watch => {
-            let refusal =
-                Refusal::expired("The resourceVersion for the provided watch is too old.");
-            let line = format!(
-                "{}\n",
-                serde_json::json!({"type": "ERROR", "object": refusal.body()})
-            );
+            let refusal = Refusal::expired("The resourceVersion for the provided watch is too old.");
+            let line = format!("{}\n", serde_json::json!({"type": "ERROR", "object": refusal.body()}));
             return Ok(respond(200, "application/json", line));
         }
         Some(effect) => {
@@ -86,10 +79,13 @@ where
         Ok(Reply::Text(text)) => respond(200, "text/plain; charset=utf-8", text),
         Ok(Reply::Watch(opened)) => {
             let lines = watch::body(opened, server).map_ok(Frame::data);
-            stream(
-                "application/json",
-                BodyExt::boxed_unsync(StreamBody::new(lines)),
-            )
+            stream("application/json", BodyExt::boxed_unsync(StreamBody::new(lines)))
+        }
+        // Of a pod that has no node there is nobody to ask.
+        Ok(Reply::Log(opened)) if opened.is_nowhere() => {
+            let mut response = respond(204, "text/plain", String::new());
+            response.headers_mut().remove(header::CONTENT_TYPE);
+            response
         }
         Ok(Reply::Log(opened)) => {
             let lines = log::body(opened, server).map_ok(Frame::data);
@@ -106,13 +102,7 @@ pub(crate) fn is_refused<B>(server: &Arc<Server>, request: &Request<B>) -> bool 
     server.with(|state| state.rules.refuses(&entry))
 }
 
-fn answer(
-    state: &mut State,
-    parts: &Parts,
-    body: Bytes,
-    server: &Server,
-    verb: Verb,
-) -> Result<Reply, Refusal> {
+fn answer(state: &mut State, parts: &Parts, body: Bytes, server: &Server, verb: Verb) -> Result<Reply, Refusal> {
     let target = match Route::of(parts.uri.path()) {
         Route::Target(target) => target,
         other => return about_the_server(state, &other, parts),
@@ -120,25 +110,19 @@ fn answer(
     let resource = state
         .registry
         .find(&target.group, &target.version, &target.plural)
-        .ok_or_else(Refusal::no_such_path)?;
+        .ok_or_else(|| not_served(state, &target.group, &target.version))?;
     if target.namespace.is_some() && !resource.namespaced {
-        return Err(Refusal::no_such_path());
+        return Err(not_served(state, &target.group, &target.version));
     }
     let part = match &target.subresource {
         None => None,
         Some(word) => {
             let word = word.split('/').next().unwrap_or_default();
             let part = Subresource::named(word).filter(|part| resource.has(*part));
-            Some(part.ok_or_else(Refusal::no_such_path)?)
+            Some(part.ok_or_else(|| not_served(state, &target.group, &target.version))?)
         }
     };
-    let text = |name| {
-        parts
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-    };
+    let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let agent = text(header::USER_AGENT);
     let call = Call {
         resource,
@@ -148,12 +132,7 @@ fn answer(
         query: Query::of(parts.uri.query().unwrap_or_default()),
         content_type: text(header::CONTENT_TYPE).to_owned(),
         shape: Shape::of(&parts.headers),
-        agent: agent
-            .split(['/', ' '])
-            .next()
-            .filter(|word| !word.is_empty())
-            .unwrap_or("unknown")
-            .to_owned(),
+        agent: agent.split(['/', ' ']).next().filter(|word| !word.is_empty()).unwrap_or("unknown").to_owned(),
         body,
         now: server.clock().now(),
     };
@@ -170,9 +149,7 @@ fn answer(
         Verb::Get if placed => read::get(state, &call).map(|value| Reply::Json(200, value)),
         Verb::List => read::list(state, &call).map(|value| Reply::Json(200, value)),
         Verb::Watch => watch::open(state, &call).map(Reply::Watch),
-        Verb::Create if placed && call.resource.is("", "bindings") => {
-            subresource::bind_by_name(state, &call).map(json)
-        }
+        Verb::Create if placed && call.resource.is("", "bindings") => subresource::bind_by_name(state, &call).map(json),
         Verb::Create if placed => write::create(state, &call).map(json),
         Verb::Update if placed => write::update(state, &call).map(json),
         Verb::Patch if placed => patch::patch(state, &call).map(json),
@@ -184,33 +161,30 @@ fn answer(
     }
 }
 
-fn about_a_part(
-    state: &mut State,
-    call: &Call,
-    part: Subresource,
-    verb: Verb,
-) -> Result<Reply, Refusal> {
+/// A built-in group answers for itself what it does not have; everything else is nobody's path.
+fn not_served(state: &State, group: &str, version: &str) -> Refusal {
+    let mut served = state.registry.all().filter(|resource| !resource.is_custom());
+    if group.is_empty() || served.any(|resource| resource.group == group && resource.version == version) {
+        Refusal::no_such_resource()
+    } else {
+        Refusal::no_such_path()
+    }
+}
+
+fn about_a_part(state: &mut State, call: &Call, part: Subresource, verb: Verb) -> Result<Reply, Refusal> {
     let json = |(code, value)| Reply::Json(code, value);
     match (part, verb) {
         (Subresource::Log, Verb::Get) => log::open(state, call).map(Reply::Log),
         (Subresource::Exec, Verb::Connect) => exec::open(state, call).map(Reply::Exec),
-        (Subresource::Scale, Verb::Get) => {
-            subresource::scale(state, call).map(|value| Reply::Json(200, value))
-        }
-        (Subresource::Scale, Verb::Update | Verb::Patch) => {
-            subresource::rescale(state, call, verb).map(json)
-        }
+        (Subresource::Scale, Verb::Get) => subresource::scale(state, call).map(|value| Reply::Json(200, value)),
+        (Subresource::Scale, Verb::Update | Verb::Patch) => subresource::rescale(state, call, verb).map(json),
         (Subresource::Binding, Verb::Create) => subresource::bind(state, call).map(json),
         (Subresource::Eviction, Verb::Create) => subresource::evict(state, call).map(json),
-        (Subresource::Status, Verb::Get) => {
-            read::get(state, call).map(|value| Reply::Json(200, value))
-        }
+        (Subresource::Status, Verb::Get) => read::get(state, call).map(|value| Reply::Json(200, value)),
         (Subresource::Status | Subresource::Finalize | Subresource::Approval, Verb::Update) => {
             write::update(state, call).map(json)
         }
-        (Subresource::Status | Subresource::Approval, Verb::Patch) => {
-            patch::patch(state, call).map(json)
-        }
+        (Subresource::Status | Subresource::Approval, Verb::Patch) => patch::patch(state, call).map(json),
         (
             Subresource::Attach
             | Subresource::PortForward
@@ -219,11 +193,7 @@ fn about_a_part(
             | Subresource::Resize
             | Subresource::Token,
             _,
-        ) => Err(Refusal::not_imitated(&format!(
-            "`{}/{}`",
-            call.resource.plural,
-            part.word()
-        ))),
+        ) => Err(Refusal::not_imitated(&format!("`{}/{}`", call.resource.plural, part.word()))),
         _ => Err(Refusal::method_not_allowed()),
     }
 }
@@ -232,14 +202,8 @@ fn about_the_server(state: &State, route: &Route, parts: &Parts) -> Result<Reply
     if parts.method != Method::GET {
         return Err(Refusal::method_not_allowed());
     }
-    let accept = parts
-        .headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let aggregated = accept
-        .split(',')
-        .any(|kind| kind.contains("g=apidiscovery.k8s.io") && kind.contains("v=v2;"));
+    let accept = parts.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let aggregated = accept.split(',').any(|kind| kind.contains("g=apidiscovery.k8s.io") && kind.contains("v=v2;"));
     let json = |value| Ok(Reply::Json(200, value));
     match route {
         Route::Version => json(discovery::version()),
@@ -249,12 +213,10 @@ fn about_the_server(state: &State, route: &Route, parts: &Parts) -> Result<Reply
         Route::CoreVersions => json(discovery::core_versions()),
         Route::Groups => json(discovery::groups(&state.registry)),
         Route::Group(group) => json(discovery::group(&state.registry, group)?),
-        Route::Resources { group, version } => {
-            json(discovery::resources(&state.registry, group, version)?)
-        }
-        Route::OpenapiIndex | Route::Openapi(_) | Route::Unknown | Route::Target(_) => {
-            Err(Refusal::no_such_path())
-        }
+        Route::Resources { group, version } => json(discovery::resources(&state.registry, group, version)?),
+        Route::OpenapiIndex => json(openapi::index(&state.registry)),
+        Route::Openapi(path) => json(openapi::document(&state.registry, path)?),
+        Route::Unknown | Route::Target(_) => Err(Refusal::no_such_path()),
     }
 }
 
@@ -262,17 +224,9 @@ fn describe(parts: &Parts, server: &Server) -> ledger::Request {
     describe_parts(&parts.method, &parts.uri, &parts.headers, server)
 }
 
-fn describe_parts(
-    method: &Method,
-    uri: &http::Uri,
-    headers: &HeaderMap,
-    server: &Server,
-) -> ledger::Request {
+fn describe_parts(method: &Method, uri: &http::Uri, headers: &HeaderMap, server: &Server) -> ledger::Request {
     let query = uri.query().unwrap_or_default();
-    let agent = headers
-        .get(header::USER_AGENT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (target, verb) = match Route::of(uri.path()) {
         Route::Target(target) => {
             let verb = verb(method, &target, &Query::of(query));
@@ -280,9 +234,7 @@ fn describe_parts(
         }
         _ => (None, Verb::Other),
     };
-    let text = |pick: fn(&Target) -> Option<&String>| {
-        target.as_ref().and_then(pick).cloned().unwrap_or_default()
-    };
+    let text = |pick: fn(&Target) -> Option<&String>| target.as_ref().and_then(pick).cloned().unwrap_or_default();
     ledger::Request {
         at: server.clock().elapsed(),
         method: method.to_string(),
@@ -298,10 +250,7 @@ fn describe_parts(
 }
 
 fn verb(method: &Method, target: &Target, query: &Query) -> Verb {
-    let connects = matches!(
-        target.subresource.as_deref(),
-        Some("exec" | "attach" | "portforward")
-    );
+    let connects = matches!(target.subresource.as_deref(), Some("exec" | "attach" | "portforward"));
     match (method.as_str(), &target.name) {
         ("GET" | "POST", Some(_)) if connects => Verb::Connect,
         ("GET", _) if query.flag("watch") && target.subresource.is_none() => Verb::Watch,
@@ -319,21 +268,11 @@ fn verb(method: &Method, target: &Target, query: &Query) -> Verb {
 
 fn refuse(refusal: &Refusal) -> Response<Body> {
     if refusal.is_plain() {
-        return respond(
-            refusal.code(),
-            "text/plain; charset=utf-8",
-            refusal.message().to_owned(),
-        );
+        return respond(refusal.code(), "text/plain; charset=utf-8", refusal.message().to_owned());
     }
-    let mut response = respond(
-        refusal.code(),
-        "application/json",
-        refusal.body().to_string(),
-    );
+    let mut response = respond(refusal.code(), "application/json", refusal.body().to_string());
     if let Some(seconds) = refusal.retry_after() {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, seconds.into());
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
     response
 }
@@ -342,8 +281,7 @@ fn refuse(refusal: &Refusal) -> Response<Body> {
 pub(crate) fn respond(code: u16, kind: &'static str, body: String) -> Response<Body> {
     let body = BodyExt::boxed_unsync(Full::new(Bytes::from(body)).map_err(|never| match never {}));
     let mut response = stream(kind, body);
-    *response.status_mut() =
-        StatusCode::from_u16(code).expect("the codes of refusals and answers are HTTP's");
+    *response.status_mut() = StatusCode::from_u16(code).expect("the codes of refusals and answers are HTTP's");
     response
 }
 
@@ -351,9 +289,6 @@ fn stream(kind: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
-    headers.insert(
-        header::CACHE_CONTROL,
-        header::HeaderValue::from_static("no-cache, private"),
-    );
+    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-cache, private"));
     response
 }

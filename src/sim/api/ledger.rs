@@ -67,11 +67,7 @@ impl Verb {
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method, self.path)?;
-        if self.query.is_empty() {
-            Ok(())
-        } else {
-            write!(f, "?{}", self.query)
-        }
+        if self.query.is_empty() { Ok(()) } else { write!(f, "?{}", self.query) }
     }
 }
 

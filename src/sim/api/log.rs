@@ -27,6 +27,7 @@ pub(crate) struct Log {
     /// Text to send first; the rest is sent as it comes while following.
     first: String,
     seen: usize,
+    nowhere: bool,
     follow: Option<Follow>,
 }
 
@@ -38,65 +39,38 @@ struct Follow {
 
 /// Opens a log.
 pub(crate) fn open(state: &mut State, call: &Call) -> Result<Log, Refusal> {
-    let shelf = call.resource.shelf();
+    let drawer = call.resource.drawer();
     let pod = state
         .store
-        .get(&shelf, &call.key())
+        .get(&drawer, &call.key())
         .cloned()
         .ok_or_else(|| Refusal::not_found(&call.resource, call.name()))?;
     let container = container::pick(&pod, call.query.text("container"))?;
     if call.query.flag("previous") {
         let (container, pod) = (&container.name, pod.name());
-        let message =
-            format!("previous terminated container {container:?} in pod {pod:?} not found");
+        let message = format!("previous terminated container {container:?} in pod {pod:?} not found");
         return Err(Refusal::bad_request(message));
     }
-    let lines = state
-        .programs
-        .log(&call.namespace, pod.name(), &container.name);
+    let lines = state.programs.log(&call.namespace, pod.name(), &container.name);
     let seen = lines.len();
-    let since = match (
-        call.query.number("sinceSeconds"),
-        call.query.text("sinceTime"),
-    ) {
+    let since = match (call.query.number("sinceSeconds"), call.query.text("sinceTime")) {
         (Some(seconds), _) => Some(call.now - SignedDuration::from_secs(seconds)),
         (None, Some(time)) => time.parse::<Timestamp>().ok(),
         (None, None) => None,
     };
-    let mut shown: Vec<&LogLine> = lines
-        .iter()
-        .filter(|line| since.is_none_or(|since| line.at >= since))
-        .collect();
-    if let Some(tail) = call
-        .query
-        .number("tailLines")
-        .and_then(|tail| usize::try_from(tail).ok())
-    {
+    let mut shown: Vec<&LogLine> = lines.iter().filter(|line| since.is_none_or(|since| line.at >= since)).collect();
+    if let Some(tail) = call.query.number("tailLines").and_then(|tail| usize::try_from(tail).ok()) {
         shown = shown.split_off(shown.len().saturating_sub(tail));
     }
     let timestamps = call.query.flag("timestamps");
-    let mut first: String = shown
-        .into_iter()
-        .map(|line| text(line, timestamps))
-        .collect();
-    if let Some(limit) = call
-        .query
-        .number("limitBytes")
-        .and_then(|limit| usize::try_from(limit).ok())
-    {
+    let mut first: String = shown.into_iter().map(|line| text(line, timestamps)).collect();
+    if let Some(limit) = call.query.number("limitBytes").and_then(|limit| usize::try_from(limit).ok()) {
         first.truncate(first.floor_char_boundary(limit));
     }
     let follow = if call.query.flag("follow") && !is_over(&pod) {
         let now = state.store.revision();
-        let pods = state
-            .store
-            .watch(&shelf, now)
-            .map_err(|_| Refusal::internal("the present is never compacted"))?
-            .1;
-        Some(Follow {
-            lines: state.programs.printed(),
-            pods,
-        })
+        let pods = state.store.watch(&drawer, now).map_err(|_| Refusal::internal("the present is never compacted"))?.1;
+        Some(Follow { lines: state.programs.printed(), pods })
     } else {
         None
     };
@@ -108,20 +82,21 @@ pub(crate) fn open(state: &mut State, call: &Call) -> Result<Log, Refusal> {
         timestamps,
         first,
         seen,
+        nowhere: pod.at(&["spec", "nodeName"]).and_then(Value::as_str).unwrap_or_default().is_empty(),
         follow,
     })
 }
 
+impl Log {
+    /// Whether the pod has no node yet.
+    pub(crate) fn is_nowhere(&self) -> bool {
+        self.nowhere
+    }
+}
+
 /// The log as a body; while following it ends with its pod.
-pub(crate) fn body(
-    log: Log,
-    server: Arc<Server>,
-) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send {
-    let reading = Reading {
-        log,
-        server,
-        over: false,
-    };
+pub(crate) fn body(log: Log, server: Arc<Server>) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send {
+    let reading = Reading { log, server, over: false };
     stream::unfold(reading, |mut reading| async move {
         let text = reading.next().await?;
         Some((Ok(Bytes::from(text)), reading))
@@ -167,14 +142,8 @@ impl Reading {
     /// What has been printed since the last look.
     fn fresh(&mut self) -> String {
         let log = &self.log;
-        let lines = self
-            .server
-            .with(|state| state.programs.log(&log.namespace, &log.pod, &log.container));
-        let fresh = lines
-            .iter()
-            .skip(log.seen)
-            .map(|line| text(line, log.timestamps))
-            .collect();
+        let lines = self.server.with(|state| state.programs.log(&log.namespace, &log.pod, &log.container));
+        let fresh = lines.iter().skip(log.seen).map(|line| text(line, log.timestamps)).collect();
         self.log.seen = lines.len();
         fresh
     }
@@ -190,19 +159,12 @@ impl Drop for Reading {
 }
 
 fn is_over(pod: &super::object::Object) -> bool {
-    matches!(
-        pod.at(&["status", "phase"]).and_then(Value::as_str),
-        Some("Succeeded" | "Failed")
-    )
+    matches!(pod.at(&["status", "phase"]).and_then(Value::as_str), Some("Succeeded" | "Failed"))
 }
 
 fn text(line: &LogLine, timestamps: bool) -> String {
     if timestamps {
-        format!(
-            "{} {}\n",
-            line.at.strftime("%Y-%m-%dT%H:%M:%S.%9fZ"),
-            line.text
-        )
+        format!("{} {}\n", line.at.strftime("%Y-%m-%dT%H:%M:%S.%9fZ"), line.text)
     } else {
         format!("{}\n", line.text)
     }

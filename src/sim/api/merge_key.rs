@@ -24,16 +24,10 @@ pub(crate) struct Key {
 }
 
 const fn key(name: &'static str) -> Key {
-    Key {
-        name,
-        default: None,
-    }
+    Key { name, default: None }
 }
 
-const PROTOCOL: Key = Key {
-    name: "protocol",
-    default: Some("TCP"),
-};
+const PROTOCOL: Key = Key { name: "protocol", default: Some("TCP") };
 const MOUNT_PATH: &[Key] = &[key("mountPath")];
 const DEVICE_PATH: &[Key] = &[key("devicePath")];
 const SPREAD: &[Key] = &[key("topologyKey"), key("whenUnsatisfiable")];
@@ -76,19 +70,16 @@ pub(crate) fn list_kind(path: &[&str]) -> ListKind {
         (_, "topologySpreadConstraints") => ListKind::Map(SPREAD),
         ("metadata", "ownerReferences") => ListKind::Map(UID),
         ("spec", "ports") => ListKind::Map(SERVICE_PORT),
-        ("containers" | "initContainers" | "ephemeralContainers", "ports") => {
-            ListKind::Map(CONTAINER_PORT)
-        }
+        ("containers" | "initContainers" | "ephemeralContainers", "ports") => ListKind::Map(CONTAINER_PORT),
         ("metadata", "finalizers") | ("spec", "podCIDRs" | "volumeLifecycleModes") => ListKind::Set,
         _ => ListKind::Atomic,
     }
 }
 
 /// Whether an object by the names on the way to it is owned as a whole: selectors and references.
+/// A volume's `claimRef` is the one reference whose fields are owned one by one.
 pub(crate) fn is_atomic_map(path: &[&str]) -> bool {
     match path {
-        // The claim of a volume is the one reference whose fields are owned one by one.
-        [.., "claimRef"] => false,
         [.., last] => matches!(
             *last,
             "selector"

@@ -3,50 +3,72 @@
 //! It answers as kube-apiserver v1.34 answers: codes, reasons, sentences, versions, the
 //! order of events. Resources are data. It knows nothing of controllers, kubelets or
 //! products: those are clients of it, like anyone.
+//!
+//! What it does not do yet: schemas (built-in kinds take any fields, custom ones are not
+//! pruned, defaulted or checked), webhooks, tables, authorization. The defaults of
+//! built-in kinds are a short list.
 
-mod api;
-mod apply;
-mod builtin;
-mod call;
-mod compare;
-mod container;
-mod delete;
-mod discovery;
-mod door;
-mod exec;
-mod fault;
-mod field_set;
-mod handler;
-mod ledger;
-mod log;
-mod managed;
-mod merge_key;
 mod object;
-mod patch;
-mod prepare;
-mod program;
-mod read;
+mod status;
+
+mod builtin;
 mod resource;
+
 mod route;
 mod selector;
-mod server;
-mod shape;
-mod show;
-mod stand_in;
-mod state;
-mod status;
+
 mod store;
-mod strategic;
-mod subresource;
-mod validate;
+
+mod fault;
+mod ledger;
+mod program;
+mod state;
+
+mod server;
+
+mod call;
+mod read;
+mod show;
 mod watch;
+
+mod defaults;
+mod prepare;
+mod validate;
 mod write;
+
+mod merge_key;
+mod strategic;
+
+mod compare;
+mod field_set;
+mod managed;
+mod shape;
+
+mod apply;
+mod patch;
+
+mod delete;
+mod stand_in;
+mod subresource;
+
+mod container;
+mod exec;
+mod log;
+
+mod discovery;
+mod openapi;
+
+mod handler;
+
+mod door;
+
+mod handle;
 
 #[cfg(test)]
 mod tests;
 
-pub use api::{Api, Guard, Options, Served};
 pub use fault::{Effect, Matching, Rule};
+pub use handle::{Api, Guard, Options, Served};
 pub use ledger::{Request, Verb};
 pub use program::{Answer, Exec, Program};
 pub use state::StandIns;

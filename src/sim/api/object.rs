@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 /// An API object. It is always a JSON object; everything below `metadata` may
 /// still be missing or of a wrong type, as clients send it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Object(Map<String, Value>);
 
 impl Object {
@@ -37,8 +37,7 @@ impl Object {
     /// A value below, by a JSON pointer's path without its leading slash.
     pub(crate) fn at(&self, path: &[&str]) -> Option<&Value> {
         let (first, rest) = path.split_first()?;
-        rest.iter()
-            .try_fold(self.0.get(*first)?, |value, key| value.get(key))
+        rest.iter().try_fold(self.0.get(*first)?, |value, key| value.get(key))
     }
 
     /// Sets a value below, making the objects on the way.
@@ -52,33 +51,24 @@ impl Object {
             if !next.is_object() {
                 *next = json!({});
             }
-            map = next
-                .as_object_mut()
-                .expect("it was made an object in the line above");
+            map = next.as_object_mut().expect("it was made an object in the line above");
         }
         map.insert((*last).to_owned(), value);
     }
 
     /// `apiVersion`.
     pub(crate) fn api_version(&self) -> &str {
-        self.0
-            .get("apiVersion")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
+        self.0.get("apiVersion").and_then(Value::as_str).unwrap_or_default()
     }
 
     /// `kind`.
     pub(crate) fn kind(&self) -> &str {
-        self.0
-            .get("kind")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
+        self.0.get("kind").and_then(Value::as_str).unwrap_or_default()
     }
 
     /// A field of the metadata.
     pub(crate) fn meta(&self, name: &str) -> Option<&Value> {
-        self.at(&["metadata", name])
-            .filter(|value| !value.is_null())
+        self.at(&["metadata", name]).filter(|value| !value.is_null())
     }
 
     /// A text of the metadata; what is missing is empty, as the server's own types have it.
@@ -94,6 +84,21 @@ impl Object {
                 if let Some(Value::Object(metadata)) = self.0.get_mut("metadata") {
                     metadata.shift_remove(name);
                 }
+            }
+        }
+    }
+
+    /// Leaves out the lists and maps of the metadata in which there is nothing, as the server's types do.
+    pub(crate) fn drop_empty_metadata(&mut self) {
+        for field in ["labels", "annotations", "finalizers", "ownerReferences"] {
+            let empty = match self.at(&["metadata", field]) {
+                Some(Value::Object(entries)) => entries.is_empty(),
+                Some(Value::Array(items)) => items.is_empty(),
+                Some(Value::Null) => true,
+                _ => false,
+            };
+            if empty {
+                self.set_meta(field, None);
             }
         }
     }
@@ -120,9 +125,7 @@ impl Object {
 
     /// `metadata.generation`, zero when missing.
     pub(crate) fn generation(&self) -> i64 {
-        self.meta("generation")
-            .and_then(Value::as_i64)
-            .unwrap_or_default()
+        self.meta("generation").and_then(Value::as_i64).unwrap_or_default()
     }
 
     /// One label's value.
@@ -138,10 +141,7 @@ impl Object {
     /// `metadata.finalizers`.
     pub(crate) fn finalizers(&self) -> Vec<&str> {
         let list = self.meta("finalizers").and_then(Value::as_array);
-        list.into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect()
+        list.into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
     /// The whole as a value.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::apply;
-use super::call::{Call, decode};
+use super::call::Call;
 use super::object::Object;
 use super::show;
 use super::state::State;
@@ -23,17 +23,12 @@ pub(crate) fn patch(state: &mut State, call: &Call) -> Result<(u16, Value), Refu
     if !is_apply(call) {
         if call.query.text("force").is_some() {
             let cause = Cause::forbidden("force", "may not be specified for non-apply patch");
-            return Err(Refusal::invalid_kind(
-                "meta.k8s.io",
-                "PatchOptions",
-                "",
-                &[cause],
-            ));
+            return Err(Refusal::invalid_kind("meta.k8s.io", "PatchOptions", "", &[cause]));
         }
         let changed = write::change(state, call, Means::Patch, |old| applied(call, old))?;
         return Ok((200, show::object(&changed, resource, call.shape)));
     }
-    if state.store.get(&resource.shelf(), &call.key()).is_none() && call.subresource.is_none() {
+    if state.store.get(&resource.drawer(), &call.key()).is_none() && call.subresource.is_none() {
         let mut object = call.typed(apply::applied(call, None)?)?;
         if object.name().is_empty() {
             object.set_meta("name", Some(call.name().into()));
@@ -50,16 +45,16 @@ pub(crate) fn patch(state: &mut State, call: &Call) -> Result<(u16, Value), Refu
     Ok((200, show::object(&changed, resource, call.shape)))
 }
 
+fn merge_patch(call: &Call) -> Result<Value, Refusal> {
+    serde_json::from_slice(&call.body).map_err(|error| Refusal::bad_request(format!("error decoding patch: {error}")))
+}
+
 fn is_apply(call: &Call) -> bool {
     kind(call) == APPLY
 }
 
 fn kind(call: &Call) -> &str {
-    call.content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
+    call.content_type.split(';').next().unwrap_or_default().trim()
 }
 
 /// What the request's patch makes of an object, if that is still the object that the path names.
@@ -67,30 +62,16 @@ pub(crate) fn applied(call: &Call, old: &Object) -> Result<Object, Refusal> {
     let custom = call.resource.is_custom();
     let mut value = old.value();
     match kind(call) {
-        MERGE => json_patch::merge(&mut value, &decode(&call.body)?.into_value()),
+        MERGE => json_patch::merge(&mut value, &merge_patch(call)?),
         JSON => {
             let patch: json_patch::Patch = serde_json::from_slice(&call.body)
                 .map_err(|error| Refusal::bad_request(format!("error decoding patch: {error}")))?;
-            json_patch::patch(&mut value, &patch).map_err(|error| {
-                Refusal::unprocessable(format!(
-                    "the server rejected our request due to an error in our request: {error}"
-                ))
-            })?;
+            json_patch::patch(&mut value, &patch).map_err(|_| Refusal::patch_does_not_fit())?;
         }
-        STRATEGIC if !custom => {
-            value = strategic::merge(&value, &decode(&call.body)?.into_value())?
-        }
-        _ => {
-            let accepted: &[&str] = if custom {
-                &[JSON, MERGE, APPLY]
-            } else {
-                &[JSON, MERGE, STRATEGIC, APPLY]
-            };
-            return Err(Refusal::unsupported_media_type(&accepted.join(", ")));
-        }
+        STRATEGIC if !custom => value = strategic::merge(&value, &merge_patch(call)?)?,
+        _ => return Err(Refusal::unsupported_media_type(&call.resource)),
     }
-    let object = Object::new(value)
-        .ok_or_else(|| Refusal::bad_request("the patched object is no object"))?;
+    let object = Object::new(value).ok_or_else(|| Refusal::bad_request("the patched object is no object"))?;
     let object = call.typed(object)?;
     write::check_name(&object, call)?;
     Ok(object)

@@ -10,37 +10,76 @@ use super::resource::{Resource, Subresource};
 pub(crate) fn creation(object: &mut Object, resource: &Resource) {
     // A kubelet registers its node together with its status.
     if resource.has(Subresource::Status) && !resource.is("", "nodes") {
-        object.set_field("status", initial_status(resource));
+        object.set_field("status", initial_status(object, resource));
     }
     if resource.generation {
         object.set_meta("generation", Some(json!(1)));
     }
     if resource.is("", "namespaces") {
-        let name = object.name().to_owned();
-        object.set_at(
-            &["metadata", "labels", "kubernetes.io/metadata.name"],
-            name.into(),
-        );
         object.set_at(&["spec", "finalizers"], json!(["kubernetes"]));
+    }
+    if resource.is("", "pods") {
+        admit_pod(object);
+    }
+    if resource.is("batch", "jobs") && object.at(&["spec", "manualSelector"]) != Some(&json!(true)) {
+        claim_pods(object);
     }
 }
 
+/// What the admission plugins that are always on give a pod. Its service account's token is not mounted.
+fn admit_pod(pod: &mut Object) {
+    let mut give = |field: &str, value: Value| {
+        if pod.at(&["spec", field]).is_none() {
+            pod.set_at(&["spec", field], value);
+        }
+    };
+    give("serviceAccountName", json!("default"));
+    give("serviceAccount", json!("default"));
+    give("priority", json!(0));
+    give("preemptionPolicy", json!("PreemptLowerPriority"));
+    let mut tolerations = pod.at(&["spec", "tolerations"]).and_then(Value::as_array).cloned().unwrap_or_default();
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let covers = |own: &Value| {
+            (own["key"] == key || (own["key"].is_null() && own["operator"] == "Exists"))
+                && (own["effect"] == "NoExecute" || own["effect"].is_null())
+        };
+        if !tolerations.iter().any(covers) {
+            tolerations
+                .push(json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}));
+        }
+    }
+    pod.set_at(&["spec", "tolerations"], json!(tolerations));
+}
+
+/// A job's pods are told from those of other jobs by its uid.
+fn claim_pods(job: &mut Object) {
+    let (uid, name) = (job.uid().to_owned(), job.name().to_owned());
+    let labels = [
+        ("batch.kubernetes.io/controller-uid", &uid),
+        ("batch.kubernetes.io/job-name", &name),
+        ("controller-uid", &uid),
+        ("job-name", &name),
+    ];
+    for (key, value) in labels {
+        job.set_at(&["spec", "template", "metadata", "labels", key], value.as_str().into());
+    }
+    // The job itself is labelled like its pods, unless it has labels of its own.
+    if job.meta("labels").is_none() {
+        let labels = job.at(&["spec", "template", "metadata", "labels"]).cloned();
+        job.set_meta("labels", labels);
+    }
+    job.set_at(&["spec", "selector"], json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}));
+}
+
 /// A changed object: each part keeps what another part owns.
-pub(crate) fn change(
-    new: &mut Object,
-    old: &Object,
-    resource: &Resource,
-    part: Option<Subresource>,
-) {
+pub(crate) fn change(new: &mut Object, old: &Object, resource: &Resource, part: Option<Subresource>) {
     match part {
         Some(Subresource::Status) => {
             let (status, metadata) = (new.field("status").cloned(), new.field("metadata").cloned());
             *new = old.clone();
             new.set_field("status", status);
             if resource.is_custom() {
-                let fields = metadata
-                    .as_ref()
-                    .and_then(|metadata| metadata.get("managedFields"));
+                let fields = metadata.as_ref().and_then(|metadata| metadata.get("managedFields"));
                 new.set_meta("managedFields", fields.cloned());
             } else {
                 // Built-in kinds let labels and the like change with the status, custom ones do not.
@@ -50,10 +89,7 @@ pub(crate) fn change(
             }
         }
         Some(Subresource::Finalize) => {
-            let finalizers = new
-                .at(&["spec", "finalizers"])
-                .cloned()
-                .unwrap_or_else(|| json!([]));
+            let finalizers = new.at(&["spec", "finalizers"]).cloned().unwrap_or_else(|| json!([]));
             new.set_field("status", old.field("status").cloned());
             new.set_at(&["spec", "finalizers"], finalizers);
         }
@@ -62,10 +98,7 @@ pub(crate) fn change(
                 new.set_field("status", old.field("status").cloned());
             }
             if resource.is("", "namespaces") {
-                let finalizers = old
-                    .at(&["spec", "finalizers"])
-                    .cloned()
-                    .unwrap_or_else(|| json!([]));
+                let finalizers = old.at(&["spec", "finalizers"]).cloned().unwrap_or_else(|| json!([]));
                 new.set_at(&["spec", "finalizers"], finalizers);
             }
         }
@@ -78,8 +111,7 @@ pub(crate) fn spec_changed(new: &Object, old: &Object, resource: &Resource) -> b
         return false;
     }
     let counts = |key: &str| {
-        let status =
-            key == "status" && (resource.has(Subresource::Status) || !resource.is_custom());
+        let status = key == "status" && (resource.has(Subresource::Status) || !resource.is_custom());
         key != "metadata" && key != "apiVersion" && !status
     };
     let part = |object: &Object| -> Vec<(String, Value)> {
@@ -95,7 +127,7 @@ pub(crate) fn spec_changed(new: &Object, old: &Object, resource: &Resource) -> b
     part(new) != part(old)
 }
 
-fn initial_status(resource: &Resource) -> Option<Value> {
+fn initial_status(object: &Object, resource: &Resource) -> Option<Value> {
     if resource.is_custom() {
         return None;
     }
@@ -104,16 +136,24 @@ fn initial_status(resource: &Resource) -> Option<Value> {
         ("", "pods") => json!({"phase": "Pending", "qosClass": "BestEffort"}),
         ("", "persistentvolumeclaims" | "persistentvolumes") => json!({"phase": "Pending"}),
         ("", "services") => json!({"loadBalancer": {}}),
-        ("apps", "deployments" | "statefulsets" | "replicasets") => json!({"replicas": 0}),
+        ("apps", "replicasets") => json!({"replicas": 0}),
+        ("apps", "statefulsets") => json!({"replicas": 0, "availableReplicas": 0}),
         ("apps", "daemonsets") => {
             json!({"currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0})
         }
         ("policy", "poddisruptionbudgets") => {
             json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0})
         }
-        ("apiextensions.k8s.io", _) => {
-            json!({"acceptedNames": {"kind": "", "plural": ""}, "conditions": null, "storedVersions": null})
-        }
+        ("apiextensions.k8s.io", _) => json!({
+            "acceptedNames": {"kind": "", "plural": ""}, "conditions": null, "storedVersions": storage_versions(object),
+        }),
         _ => json!({}),
     })
+}
+
+/// The version in which a definition's objects are kept, as a list of one.
+pub(crate) fn storage_versions(definition: &Object) -> Vec<Value> {
+    let versions = definition.at(&["spec", "versions"]).and_then(Value::as_array);
+    let storage = versions.into_iter().flatten().filter(|version| version["storage"] == true);
+    storage.map(|version| version["name"].clone()).collect()
 }

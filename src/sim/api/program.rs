@@ -52,39 +52,24 @@ pub struct Answer {
 impl Answer {
     /// A command that prints this and succeeds at once.
     pub fn prints(text: impl Into<Vec<u8>>) -> Self {
-        Self {
-            stdout: text.into(),
-            takes: Some(Duration::ZERO),
-            ..Self::default()
-        }
+        Self { stdout: text.into(), takes: Some(Duration::ZERO), ..Self::default() }
     }
 
     /// A command that fails at once with this code and complaint.
     pub fn fails(code: i32, complaint: impl Into<Vec<u8>>) -> Self {
-        Self {
-            stderr: complaint.into(),
-            code,
-            takes: Some(Duration::ZERO),
-            ..Self::default()
-        }
+        Self { stderr: complaint.into(), code, takes: Some(Duration::ZERO), ..Self::default() }
     }
 
     /// The same, but it takes so long.
     #[must_use]
     pub fn after(self, takes: Duration) -> Self {
-        Self {
-            takes: Some(takes),
-            ..self
-        }
+        Self { takes: Some(takes), ..self }
     }
 
     /// The same, but it never ends.
     #[must_use]
     pub fn hangs(self) -> Self {
-        Self {
-            takes: None,
-            ..self
-        }
+        Self { takes: None, ..self }
     }
 }
 
@@ -115,14 +100,12 @@ pub(crate) struct LogLine {
 impl Programs {
     /// Runs a program in every container of an image.
     pub(crate) fn in_image(&mut self, image: &str, program: Arc<dyn Program>) {
-        self.by_place
-            .push((Place::Image(image.to_owned()), program));
+        self.by_place.push((Place::Image(image.to_owned()), program));
     }
 
     /// Runs a program in one pod.
     pub(crate) fn in_pod(&mut self, namespace: &str, pod: &str, program: Arc<dyn Program>) {
-        self.by_place
-            .push((Place::Pod(namespace.to_owned(), pod.to_owned()), program));
+        self.by_place.push((Place::Pod(namespace.to_owned(), pod.to_owned()), program));
     }
 
     /// Who answers a command.
@@ -131,17 +114,12 @@ impl Programs {
             Place::Image(image) => exec.image == *image || without_tag(&exec.image) == image,
             Place::Pod(namespace, pod) => exec.namespace == *namespace && exec.pod == *pod,
         };
-        self.by_place
-            .iter()
-            .rev()
-            .find(|(place, _)| runs_here(place))
-            .map(|(_, program)| program.clone())
+        self.by_place.iter().rev().find(|(place, _)| runs_here(place)).map(|(_, program)| program.clone())
     }
 
     /// Writes a line into a pod's log.
     pub(crate) fn print(&mut self, namespace: &str, pod: &str, line: LogLine) {
-        self.lines
-            .push((Place::Pod(namespace.to_owned(), pod.to_owned()), line));
+        self.lines.push((Place::Pod(namespace.to_owned(), pod.to_owned()), line));
         self.printed.send_modify(|count| *count += 1);
     }
 
@@ -153,15 +131,8 @@ impl Programs {
     /// The lines of a container. A line without a container is every container's.
     pub(crate) fn log(&self, namespace: &str, pod: &str, container: &str) -> Vec<LogLine> {
         let here = Place::Pod(namespace.to_owned(), pod.to_owned());
-        let lines = self
-            .lines
-            .iter()
-            .filter(|(place, _)| *place == here)
-            .map(|(_, line)| line);
-        lines
-            .filter(|line| line.container.as_deref().is_none_or(|own| own == container))
-            .cloned()
-            .collect()
+        let lines = self.lines.iter().filter(|(place, _)| *place == here).map(|(_, line)| line);
+        lines.filter(|line| line.container.as_deref().is_none_or(|own| own == container)).cloned().collect()
     }
 }
 
@@ -176,10 +147,7 @@ fn without_tag(image: &str) -> &str {
 impl fmt::Debug for Programs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let places: Vec<&Place> = self.by_place.iter().map(|(place, _)| place).collect();
-        f.debug_struct("Programs")
-            .field("places", &places)
-            .field("lines", &self.lines.len())
-            .finish()
+        f.debug_struct("Programs").field("places", &places).field("lines", &self.lines.len()).finish_non_exhaustive()
     }
 }
 
@@ -190,10 +158,7 @@ mod tests {
     #[test]
     fn programs_are_found_by_image_and_by_pod() {
         let mut programs = Programs::default();
-        programs.in_image(
-            "registry:5000/db",
-            Arc::new(|_: &Exec| Answer::prints("image")),
-        );
+        programs.in_image("registry:5000/db", Arc::new(|_: &Exec| Answer::prints("image")));
         programs.in_pod("x", "db-1", Arc::new(|_: &Exec| Answer::prints("pod")));
         let exec = |pod: &str, image: &str| Exec {
             namespace: "x".to_owned(),
@@ -204,14 +169,8 @@ mod tests {
             stdin: Vec::new(),
         };
         let answer = |exec: &Exec| programs.find(exec).map(|program| program.exec(exec).stdout);
-        assert_eq!(
-            answer(&exec("db-0", "registry:5000/db:v2")),
-            Some(b"image".to_vec())
-        );
-        assert_eq!(
-            answer(&exec("db-1", "registry:5000/db:v2")),
-            Some(b"pod".to_vec())
-        );
+        assert_eq!(answer(&exec("db-0", "registry:5000/db:v2")), Some(b"image".to_vec()));
+        assert_eq!(answer(&exec("db-1", "registry:5000/db:v2")), Some(b"pod".to_vec()));
         assert_eq!(answer(&exec("db-0", "registry:5000/web")), None);
     }
 }

@@ -13,10 +13,10 @@ use super::status::{Cause, Refusal};
 pub(crate) fn get(state: &State, call: &Call) -> Result<Value, Refusal> {
     let object = state
         .store
-        .get(&call.resource.shelf(), &call.key())
+        .get(&call.resource.drawer(), &call.key())
         .ok_or_else(|| Refusal::not_found(&call.resource, call.name()))?;
     if let Some(wanted) = call.query.text("resourceVersion") {
-        not_in_the_future(version(wanted)?, state)?;
+        not_in_the_future(version(wanted, false)?, state)?;
     }
     Ok(show::object(object, &call.resource, call.shape))
 }
@@ -29,7 +29,7 @@ pub(crate) fn list(state: &State, call: &Call) -> Result<Value, Refusal> {
     check_list_options(call)?;
     let selection = selection(call)?;
     let namespace = selection.namespace.as_deref();
-    let shelf = call.resource.shelf();
+    let drawer = call.resource.drawer();
     let limit = usize::try_from(call.query.number("limit").unwrap_or_default()).unwrap_or_default();
     let mut start = String::new();
 
@@ -37,33 +37,25 @@ pub(crate) fn list(state: &State, call: &Call) -> Result<Value, Refusal> {
         let token = Continue::read(token)?;
         let objects = match u64::try_from(token.revision) {
             // A negative revision in a token means "as it is now".
-            Err(_) => state.store.list(&shelf, namespace),
-            Ok(then) => state
-                .store
-                .list_at(&shelf, namespace, then)
-                .map_err(|_| too_old_to_continue())?,
+            Err(_) => state.store.list(&drawer, namespace),
+            Ok(then) => state.store.list_at(&drawer, namespace, then).map_err(|_| too_old_to_continue())?,
         };
         start = token.start;
-        (
-            u64::try_from(token.revision).unwrap_or_else(|_| state.store.revision()),
-            objects,
-        )
+        (u64::try_from(token.revision).unwrap_or_else(|_| state.store.revision()), objects)
     } else {
         match call.query.text("resourceVersion") {
             Some(wanted) if call.query.text("resourceVersionMatch") == Some("Exact") => {
-                let wanted = version(wanted)?;
+                let wanted = version(wanted, false)?;
                 not_in_the_future(wanted, state)?;
                 let objects = state
                     .store
-                    .list_at(&shelf, namespace, wanted)
-                    .map_err(|_| {
-                        Refusal::expired("The resourceVersion for the provided list is too old.")
-                    })?;
+                    .list_at(&drawer, namespace, wanted)
+                    .map_err(|_| Refusal::expired("The resourceVersion for the provided list is too old."))?;
                 (wanted, objects)
             }
             wanted => {
-                not_in_the_future(version(wanted.unwrap_or("0"))?, state)?;
-                (state.store.revision(), state.store.list(&shelf, namespace))
+                not_in_the_future(version(wanted.unwrap_or("0"), false)?, state)?;
+                (state.store.revision(), state.store.list(&drawer, namespace))
             }
         }
     };
@@ -75,10 +67,7 @@ pub(crate) fn list(state: &State, call: &Call) -> Result<Value, Refusal> {
             object.name().to_owned()
         }
     };
-    let mut rest = objects
-        .into_iter()
-        .filter(|object| key(object) > start && selection.matches(object))
-        .peekable();
+    let mut rest = objects.into_iter().filter(|object| key(object) > start && selection.matches(object)).peekable();
     let mut items = Vec::new();
     let mut last = String::new();
     while let Some(object) = rest.next_if(|_| limit == 0 || items.len() < limit) {
@@ -86,23 +75,20 @@ pub(crate) fn list(state: &State, call: &Call) -> Result<Value, Refusal> {
         let mut item = show::object(&object, &call.resource, call.shape);
         // Items of a typed list do not repeat what the list says; custom ones do.
         if !call.resource.is_custom() && call.shape == super::call::Shape::Whole {
-            let item = item
-                .as_object_mut()
-                .expect("a shown object is a JSON object");
+            let item = item.as_object_mut().expect("a shown object is a JSON object");
             item.shift_remove("kind");
             item.shift_remove("apiVersion");
         }
         items.push(item);
     }
     let mut metadata = json!({"resourceVersion": revision.to_string()});
+    if call.resource.is_custom() {
+        metadata["continue"] = "".into();
+    }
     let remaining = rest.count();
     if remaining > 0 {
-        metadata["continue"] = Continue {
-            revision: i64::try_from(revision).unwrap_or(i64::MAX),
-            start: last,
-        }
-        .text()
-        .into();
+        metadata["continue"] =
+            Continue { revision: i64::try_from(revision).unwrap_or(i64::MAX), start: last }.text().into();
         if selection.is_whole() {
             metadata["remainingItemCount"] = remaining.into();
         }
@@ -115,16 +101,11 @@ pub(crate) fn list(state: &State, call: &Call) -> Result<Value, Refusal> {
 pub(crate) fn selection(call: &Call) -> Result<Selection, Refusal> {
     let mut selection = Selection {
         namespace: Some(call.namespace.clone()).filter(|namespace| !namespace.is_empty()),
-        labels: call
-            .query
-            .text("labelSelector")
-            .map_or(Ok(Vec::new()), selector::labels)?,
+        labels: call.query.text("labelSelector").map_or(Ok(Vec::new()), selector::labels)?,
         fields: call
             .query
             .text("fieldSelector")
-            .map_or(Ok(Vec::new()), |text| {
-                selector::fields(text, &call.resource)
-            })?,
+            .map_or(Ok(Vec::new()), |text| selector::fields(text, &call.resource))?,
     };
     if let Some(name) = &call.name {
         selection.fields.push(selector::name_is(name));
@@ -133,12 +114,8 @@ pub(crate) fn selection(call: &Call) -> Result<Selection, Refusal> {
 }
 
 /// A resource version as a number.
-pub(crate) fn version(text: &str) -> Result<u64, Refusal> {
-    text.parse().map_err(|_| {
-        let why = format!("strconv.ParseUint: parsing {text:?}: invalid syntax");
-        let cause = Cause::invalid("resourceVersion", &text.into(), &why);
-        Refusal::invalid_kind("", "", "", &[cause])
-    })
+pub(crate) fn version(text: &str, watch: bool) -> Result<u64, Refusal> {
+    text.parse().map_err(|_| Refusal::version_is_no_number(text, watch))
 }
 
 fn not_in_the_future(wanted: u64, state: &State) -> Result<(), Refusal> {
@@ -146,13 +123,8 @@ fn not_in_the_future(wanted: u64, state: &State) -> Result<(), Refusal> {
     if wanted <= current {
         return Ok(());
     }
-    let causes =
-        vec![json!({"reason": "ResourceVersionTooLarge", "message": "Too large resource version"})];
-    Err(Refusal::timeout(
-        &format!("Too large resource version: {wanted}, current: {current}"),
-        1,
-        causes,
-    ))
+    let causes = vec![json!({"reason": "ResourceVersionTooLarge", "message": "Too large resource version"})];
+    Err(Refusal::timeout(&format!("Too large resource version: {wanted}, current: {current}"), 1, causes))
 }
 
 fn check_list_options(call: &Call) -> Result<(), Refusal> {
@@ -161,49 +133,27 @@ fn check_list_options(call: &Call) -> Result<(), Refusal> {
     if let Some(wanted) = call.query.text("resourceVersionMatch") {
         let forbidden = |why| Cause::forbidden("resourceVersionMatch", why);
         if version.is_none() {
-            causes.push(forbidden(
-                "resourceVersionMatch is forbidden unless resourceVersion is provided",
-            ));
+            causes.push(forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided"));
         }
         if call.query.text("continue").is_some() {
-            causes.push(forbidden(
-                "resourceVersionMatch is forbidden when continue is provided",
-            ));
+            causes.push(forbidden("resourceVersionMatch is forbidden when continue is provided"));
         }
         if !["Exact", "NotOlderThan"].contains(&wanted) {
-            causes.push(Cause::not_supported(
-                "resourceVersionMatch",
-                &wanted.into(),
-                &["Exact", "NotOlderThan", ""],
-            ));
+            causes.push(Cause::not_supported("resourceVersionMatch", &wanted.into(), &["Exact", "NotOlderThan", ""]));
         }
         if wanted == "Exact" && version == Some("0") {
-            causes.push(forbidden(
-                "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
-            ));
+            causes.push(forbidden("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""));
         }
     }
     if call.query.text("sendInitialEvents").is_some() {
-        causes.push(Cause::forbidden(
-            "sendInitialEvents",
-            "sendInitialEvents is forbidden for list",
-        ));
+        causes.push(Cause::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
     }
     refuse_options(&causes)
 }
 
 /// Refuses list options, if something is wrong with them.
 pub(crate) fn refuse_options(causes: &[Cause]) -> Result<(), Refusal> {
-    if causes.is_empty() {
-        Ok(())
-    } else {
-        Err(Refusal::invalid_kind(
-            "meta.k8s.io",
-            "ListOptions",
-            "",
-            causes,
-        ))
-    }
+    if causes.is_empty() { Ok(()) } else { Err(Refusal::invalid_kind("meta.k8s.io", "ListOptions", "", causes)) }
 }
 
 fn too_old_to_continue() -> Refusal {
@@ -223,41 +173,27 @@ struct Continue {
 
 impl Continue {
     fn read(text: &str) -> Result<Self, Refusal> {
-        let invalid = |why: &str| Refusal::bad_request(format!("continue key is not valid{why}"));
-        let padded = format!(
-            "{}{}",
-            text.replace('-', "+").replace('_', "/"),
-            "=".repeat(text.len().wrapping_neg() % 4)
-        );
+        let invalid =
+            |why: &str| Refusal::bad_request(format!("invalid continue token: continue key is not valid{why}"));
+        let padded =
+            format!("{}{}", text.replace('-', "+").replace('_', "/"), "=".repeat(text.len().wrapping_neg() % 4));
         let ByteString(bytes) =
-            serde_json::from_value(padded.into()).map_err(|_| invalid(": illegal base64 data"))?;
-        let token: Value =
-            serde_json::from_slice(&bytes).map_err(|error| invalid(&format!(": {error}")))?;
+            serde_json::from_value(padded.into()).map_err(|_| invalid(": illegal base64 data at input byte 0"))?;
+        let token: Value = serde_json::from_slice(&bytes).map_err(|error| invalid(&format!(": {error}")))?;
         if token["v"] != "meta.k8s.io/v1" {
             return Err(invalid(": server does not recognize this encoded version"));
         }
         let revision = token["rv"].as_i64().unwrap_or_default();
         if revision == 0 {
-            return Err(invalid(
-                ": incorrect encoded start resourceVersion (version meta.k8s.io/v1)",
-            ));
+            return Err(invalid(": incorrect encoded start resourceVersion (version meta.k8s.io/v1)"));
         }
-        let start = token["start"]
-            .as_str()
-            .unwrap_or_default()
-            .trim_end_matches('\0')
-            .to_owned();
+        let start = token["start"].as_str().unwrap_or_default().trim_end_matches('\0').to_owned();
         Ok(Self { revision, start })
     }
 
     fn text(&self) -> String {
         let token = json!({"v": "meta.k8s.io/v1", "rv": self.revision, "start": format!("{}\0", self.start)});
         let encoded = json!(ByteString(token.to_string().into_bytes()));
-        encoded
-            .as_str()
-            .unwrap_or_default()
-            .trim_end_matches('=')
-            .replace('+', "-")
-            .replace('/', "_")
+        encoded.as_str().unwrap_or_default().trim_end_matches('=').replace('+', "-").replace('/', "_")
     }
 }

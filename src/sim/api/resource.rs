@@ -31,10 +31,7 @@ pub(crate) enum Origin {
     /// Compiled into the server.
     Builtin,
     /// From a definition; the schema of this version, if it has one.
-    Definition {
-        schema: Arc<Value>,
-        scale: Option<Scale>,
-    },
+    Definition { schema: Arc<Value>, scale: Option<Scale> },
 }
 
 /// Where a custom resource keeps its replicas.
@@ -108,9 +105,9 @@ impl Subresource {
     }
 }
 
-/// What objects are kept under: all versions of a resource share one shelf.
+/// What objects are kept under: all versions of a resource share one drawer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Shelf {
+pub(crate) struct Drawer {
     pub(crate) group: String,
     pub(crate) plural: String,
 }
@@ -118,20 +115,12 @@ pub(crate) struct Shelf {
 impl Resource {
     /// `plural`, or `plural.group`: the name in error texts.
     pub(crate) fn group_resource(&self) -> String {
-        if self.group.is_empty() {
-            self.plural.clone()
-        } else {
-            format!("{}.{}", self.plural, self.group)
-        }
+        if self.group.is_empty() { self.plural.clone() } else { format!("{}.{}", self.plural, self.group) }
     }
 
     /// `Kind`, or `Kind.group`.
     pub(crate) fn qualified_kind(&self) -> String {
-        if self.group.is_empty() {
-            self.kind.clone()
-        } else {
-            format!("{}.{}", self.kind, self.group)
-        }
+        if self.group.is_empty() { self.kind.clone() } else { format!("{}.{}", self.kind, self.group) }
     }
 
     /// `version`, or `group/version`.
@@ -140,11 +129,8 @@ impl Resource {
     }
 
     /// Where its objects are kept.
-    pub(crate) fn shelf(&self) -> Shelf {
-        Shelf {
-            group: builtin::shelf_group(&self.group, &self.plural).to_owned(),
-            plural: self.plural.clone(),
-        }
+    pub(crate) fn drawer(&self) -> Drawer {
+        Drawer { group: builtin::drawer_group(&self.group, &self.plural).to_owned(), plural: self.plural.clone() }
     }
 
     /// Whether this is the built-in resource of this group and plural.
@@ -165,11 +151,7 @@ impl Resource {
 
 /// `version`, or `group/version`.
 pub(crate) fn api_version(group: &str, version: &str) -> String {
-    if group.is_empty() {
-        version.to_owned()
-    } else {
-        format!("{group}/{version}")
-    }
+    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
 }
 
 /// Everything that is served now.
@@ -183,10 +165,7 @@ pub(crate) struct Registry {
 impl Registry {
     /// The built-in kinds.
     pub(crate) fn new() -> Self {
-        Self {
-            builtin: builtin::resources().into_iter().map(Arc::new).collect(),
-            custom: BTreeMap::new(),
-        }
+        Self { builtin: builtin::resources().into_iter().map(Arc::new).collect(), custom: BTreeMap::new() }
     }
 
     /// All resources: built-in ones as listed, then custom ones by their definitions' names.
@@ -196,16 +175,12 @@ impl Registry {
 
     /// A resource by its path.
     pub(crate) fn find(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Resource>> {
-        self.all()
-            .find(|r| r.group == group && r.version == version && r.plural == plural)
-            .cloned()
+        self.all().find(|r| r.group == group && r.version == version && r.plural == plural).cloned()
     }
 
     /// A resource by what an object says of itself.
     pub(crate) fn of_kind(&self, api_version: &str, kind: &str) -> Option<Arc<Resource>> {
-        self.all()
-            .find(|r| r.kind == kind && r.api_version() == api_version)
-            .cloned()
+        self.all().find(|r| r.kind == kind && r.api_version() == api_version).cloned()
     }
 
     /// A resource as a person names it: kind, plural, singular or short name, optionally `.group`.
@@ -215,14 +190,14 @@ impl Registry {
             None => (word, None),
         };
         let named = |r: &Resource| {
-            r.kind == name
-                || r.plural == name
-                || r.singular == name
-                || r.short_names.iter().any(|short| short == name)
+            r.kind == name || r.plural == name || r.singular == name || r.short_names.iter().any(|short| short == name)
         };
-        self.all()
-            .find(|r| named(r) && group.is_none_or(|group| r.group == group))
-            .cloned()
+        self.all().find(|r| named(r) && group.is_none_or(|group| r.group == group)).cloned()
+    }
+
+    /// A resource that the definition of this name defines.
+    pub(crate) fn defined_by(&self, definition: &str) -> Option<Arc<Resource>> {
+        self.custom.get(definition)?.first().cloned()
     }
 
     /// Serves what a definition defines, in place of what it defined before.
@@ -239,43 +214,25 @@ impl Registry {
 
 /// The resources that a definition defines, one for each served version, the preferred first.
 fn defined_by(definition: &Object) -> Vec<Resource> {
-    let text = |path: &[&str]| {
-        definition
-            .at(path)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let text = |path: &[&str]| definition.at(path).and_then(Value::as_str).unwrap_or_default().to_owned();
     let texts = |path: &[&str]| -> Vec<String> {
         let list = definition.at(path).and_then(Value::as_array);
-        list.into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect()
+        list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     };
     let kind = text(&["spec", "names", "kind"]);
     let singular = match text(&["spec", "names", "singular"]) {
         empty if empty.is_empty() => kind.to_lowercase(),
         singular => singular,
     };
-    let versions = definition
-        .at(&["spec", "versions"])
-        .and_then(Value::as_array);
+    let versions = definition.at(&["spec", "versions"]).and_then(Value::as_array);
     let mut resources: Vec<Resource> = versions
         .into_iter()
         .flatten()
         .filter(|version| version["served"] == true)
         .map(|version| {
             let scale = version.pointer("/subresources/scale").map(|scale| Scale {
-                spec: scale["specReplicasPath"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .to_owned(),
-                status: scale["statusReplicasPath"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .to_owned(),
+                spec: scale["specReplicasPath"].as_str().unwrap_or_default().to_owned(),
+                status: scale["statusReplicasPath"].as_str().unwrap_or_default().to_owned(),
                 selector: scale["labelSelectorPath"].as_str().map(str::to_owned),
             });
             let mut subresources = Vec::new();
@@ -285,10 +242,7 @@ fn defined_by(definition: &Object) -> Vec<Resource> {
             if scale.is_some() {
                 subresources.push(Subresource::Scale);
             }
-            let schema = version
-                .pointer("/schema/openAPIV3Schema")
-                .cloned()
-                .unwrap_or_default();
+            let schema = version.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_default();
             Resource {
                 group: text(&["spec", "group"]),
                 version: version["name"].as_str().unwrap_or_default().to_owned(),
@@ -300,10 +254,7 @@ fn defined_by(definition: &Object) -> Vec<Resource> {
                 namespaced: text(&["spec", "scope"]) == "Namespaced",
                 generation: true,
                 subresources,
-                origin: Origin::Definition {
-                    schema: Arc::new(schema),
-                    scale,
-                },
+                origin: Origin::Definition { schema: Arc::new(schema), scale },
             }
         })
         .collect();
@@ -347,11 +298,7 @@ mod tests {
             ("crd", "customresourcedefinitions"),
             ("events.events.k8s.io", "events"),
         ] {
-            assert_eq!(
-                registry.by_word(word).map(|r| r.plural.clone()).as_deref(),
-                Some(plural),
-                "{word}"
-            );
+            assert_eq!(registry.by_word(word).map(|r| r.plural.clone()).as_deref(), Some(plural), "{word}");
         }
         assert!(registry.by_word("pods.apps").is_none());
     }
@@ -374,23 +321,9 @@ mod tests {
         .unwrap();
         registry.define(&definition);
         assert_eq!(registry.by_word("dk").unwrap().version, "v1");
-        assert!(
-            registry
-                .find("store.example", "v1", "disks")
-                .unwrap()
-                .has(Subresource::Status)
-        );
-        assert!(
-            !registry
-                .find("store.example", "v1beta1", "disks")
-                .unwrap()
-                .has(Subresource::Status)
-        );
-        assert!(
-            registry
-                .find("store.example", "v1alpha1", "disks")
-                .is_none()
-        );
+        assert!(registry.find("store.example", "v1", "disks").unwrap().has(Subresource::Status));
+        assert!(!registry.find("store.example", "v1beta1", "disks").unwrap().has(Subresource::Status));
+        assert!(registry.find("store.example", "v1alpha1", "disks").is_none());
         registry.forget("disks.store.example");
         assert!(registry.by_word("dk").is_none());
     }

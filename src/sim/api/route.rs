@@ -40,11 +40,7 @@ pub(crate) struct Target {
 impl Route {
     /// Takes a path apart as the real server's request-info resolver does.
     pub(crate) fn of(path: &str) -> Self {
-        let parts: Vec<String> = path
-            .split('/')
-            .filter(|part| !part.is_empty())
-            .map(decode)
-            .collect();
+        let parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(decode).collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         match parts.as_slice() {
             ["version"] => Self::Version,
@@ -54,14 +50,8 @@ impl Route {
             ["api"] => Self::CoreVersions,
             ["apis"] => Self::Groups,
             ["apis", group] => Self::Group((*group).to_owned()),
-            ["api", version] => Self::Resources {
-                group: String::new(),
-                version: (*version).to_owned(),
-            },
-            ["apis", group, version] => Self::Resources {
-                group: (*group).to_owned(),
-                version: (*version).to_owned(),
-            },
+            ["api", version] => Self::Resources { group: String::new(), version: (*version).to_owned() },
+            ["apis", group, version] => Self::Resources { group: (*group).to_owned(), version: (*version).to_owned() },
             ["api", version, rest @ ..] => Self::target("", version, rest),
             ["apis", group, version, rest @ ..] => Self::target(group, version, rest),
             _ => Self::Unknown,
@@ -103,20 +93,14 @@ impl Query {
         let mut map: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            map.entry(decode_query(key))
-                .or_default()
-                .push(decode_query(value));
+            map.entry(decode_query(key)).or_default().push(decode_query(value));
         }
         Self(map)
     }
 
     /// The first value of a key; an empty one counts as none, as in Go's decoder of options.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
-        self.0
-            .get(key)?
-            .first()
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
+        self.0.get(key)?.first().map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// All values of a key.
@@ -126,10 +110,7 @@ impl Query {
 
     /// A switch, by Go's rule: present, and neither `false` nor `0`.
     pub(crate) fn flag(&self, key: &str) -> bool {
-        self.0
-            .get(key)
-            .and_then(|values| values.first())
-            .is_some_and(|value| !["false", "0"].contains(&value.as_str()))
+        self.0.get(key).and_then(|values| values.first()).is_some_and(|value| !["false", "0"].contains(&value.as_str()))
     }
 
     /// A number, where it is one.
@@ -190,26 +171,14 @@ mod tests {
             ("/version", "Version"),
             ("/api", "CoreVersions"),
             ("/apis/apps", r#"Group("apps")"#),
-            (
-                "/apis/apps/v1",
-                r#"Resources { group: "apps", version: "v1" }"#,
-            ),
+            ("/apis/apps/v1", r#"Resources { group: "apps", version: "v1" }"#),
             ("/api/v1/pods", "/v1 ns=- pods name=- sub=-"),
             ("/api/v1/namespaces", "/v1 ns=- namespaces name=- sub=-"),
             ("/api/v1/namespaces/x", "/v1 ns=- namespaces name=x sub=-"),
-            (
-                "/api/v1/namespaces/x/status",
-                "/v1 ns=- namespaces name=x sub=status",
-            ),
+            ("/api/v1/namespaces/x/status", "/v1 ns=- namespaces name=x sub=status"),
             ("/api/v1/namespaces/x/pods", "/v1 ns=x pods name=- sub=-"),
-            (
-                "/api/v1/namespaces/x/pods/p/log",
-                "/v1 ns=x pods name=p sub=log",
-            ),
-            (
-                "/apis/apps/v1/namespaces/x/deployments/d%2De",
-                "apps/v1 ns=x deployments name=d-e sub=-",
-            ),
+            ("/api/v1/namespaces/x/pods/p/log", "/v1 ns=x pods name=p sub=log"),
+            ("/apis/apps/v1/namespaces/x/deployments/d%2De", "apps/v1 ns=x deployments name=d-e sub=-"),
             ("/metrics", "Unknown"),
         ] {
             assert_eq!(shown(path), expected, "{path}");
@@ -218,9 +187,7 @@ mod tests {
 
     #[test]
     fn queries_keep_repeated_keys_and_undo_escapes() {
-        let query = Query::of(
-            "command=sh&command=-c&command=echo+a%20b&watch=1&follow=false&limit=5&empty=",
-        );
+        let query = Query::of("command=sh&command=-c&command=echo+a%20b&watch=1&follow=false&limit=5&empty=");
         assert_eq!(query.texts("command"), ["sh", "-c", "echo a b"]);
         assert!(query.flag("watch"));
         assert!(!query.flag("follow"));

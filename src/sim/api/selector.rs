@@ -17,13 +17,8 @@ pub(crate) struct Selection {
 impl Selection {
     /// Whether an object is selected.
     pub(crate) fn matches(&self, object: &Object) -> bool {
-        self.namespace
-            .as_ref()
-            .is_none_or(|namespace| object.namespace() == namespace)
-            && self
-                .labels
-                .iter()
-                .all(|requirement| requirement.matches(object))
+        self.namespace.as_ref().is_none_or(|namespace| object.namespace() == namespace)
+            && self.labels.iter().all(|requirement| requirement.matches(object))
             && self.fields.iter().all(|term| term.matches(object))
     }
 
@@ -57,18 +52,10 @@ impl Requirement {
         match &self.test {
             LabelTest::Exists => label.is_some(),
             LabelTest::Missing => label.is_none(),
-            LabelTest::In(values) => {
-                label.is_some_and(|label| values.iter().any(|value| value == label))
-            }
-            LabelTest::NotIn(values) => {
-                !label.is_some_and(|label| values.iter().any(|value| value == label))
-            }
-            LabelTest::Greater(than) => label
-                .and_then(|label| label.parse().ok())
-                .is_some_and(|n: i64| n > *than),
-            LabelTest::Less(than) => label
-                .and_then(|label| label.parse().ok())
-                .is_some_and(|n: i64| n < *than),
+            LabelTest::In(values) => label.is_some_and(|label| values.iter().any(|value| value == label)),
+            LabelTest::NotIn(values) => !label.is_some_and(|label| values.iter().any(|value| value == label)),
+            LabelTest::Greater(than) => label.and_then(|label| label.parse().ok()).is_some_and(|n: i64| n > *than),
+            LabelTest::Less(than) => label.and_then(|label| label.parse().ok()).is_some_and(|n: i64| n < *than),
         }
     }
 }
@@ -89,9 +76,7 @@ impl FieldTerm {
             Some(Value::Bool(truth)) => truth.to_string(),
             Some(Value::Number(number)) => number.to_string(),
             // What is not there has its type's zero; of the fields below one is no text.
-            _ if path == ["spec", "unschedulable"] || path == ["spec", "hostNetwork"] => {
-                "false".to_owned()
-            }
+            _ if path == ["spec", "unschedulable"] || path == ["spec", "hostNetwork"] => "false".to_owned(),
             _ if path == ["status", "replicas"] => "0".to_owned(),
             _ => String::new(),
         };
@@ -101,33 +86,18 @@ impl FieldTerm {
 
 /// Parses a label selector.
 pub(crate) fn labels(text: &str) -> Result<Vec<Requirement>, Refusal> {
-    Parser::of(text)
-        .selector()
-        .map_err(|why| Refusal::bad_request(format!("unable to parse requirement: {why}")))
+    Parser::of(text).selector().map_err(|why| Refusal::bad_request(format!("unable to parse requirement: {why}")))
 }
 
 /// The requirements of a `LabelSelector` object, as workloads carry it; `None` selects nothing.
 pub(crate) fn of_object(selector: Option<&Value>) -> Option<Vec<Requirement>> {
     let selector = selector?.as_object()?;
     let mut requirements = Vec::new();
-    for (key, value) in selector
-        .get("matchLabels")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
+    for (key, value) in selector.get("matchLabels").and_then(Value::as_object).into_iter().flatten() {
         let test = LabelTest::In(vec![value.as_str().unwrap_or_default().to_owned()]);
-        requirements.push(Requirement {
-            key: key.clone(),
-            test,
-        });
+        requirements.push(Requirement { key: key.clone(), test });
     }
-    for expression in selector
-        .get("matchExpressions")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    for expression in selector.get("matchExpressions").and_then(Value::as_array).into_iter().flatten() {
         let key = expression["key"].as_str().unwrap_or_default().to_owned();
         let values = expression["values"]
             .as_array()
@@ -151,43 +121,23 @@ pub(crate) fn of_object(selector: Option<&Value>) -> Option<Vec<Requirement>> {
 /// Parses a field selector for a resource: which fields may be asked for is the resource's own list.
 pub(crate) fn fields(text: &str, resource: &Resource) -> Result<Vec<FieldTerm>, Refusal> {
     let mut terms = Vec::new();
-    for term in split_terms(text)
-        .into_iter()
-        .filter(|term| !term.is_empty())
-    {
-        let unknown = || {
-            Refusal::bad_request(format!(
-                "invalid selector: '{text}'; can't understand '{term}'"
-            ))
-        };
+    for term in split_terms(text).into_iter().filter(|term| !term.is_empty()) {
+        let unknown = || Refusal::bad_request(format!("invalid selector: '{text}'; can't understand '{term}'"));
         let at = term.find(['=', '!']).ok_or_else(unknown)?;
         let (label, rest) = term.split_at(at);
         let (equal, value) = match rest.strip_prefix("!=") {
             Some(value) => (false, value),
-            None => (
-                true,
-                rest.strip_prefix("==")
-                    .or_else(|| rest.strip_prefix('='))
-                    .ok_or_else(unknown)?,
-            ),
+            None => (true, rest.strip_prefix("==").or_else(|| rest.strip_prefix('=')).ok_or_else(unknown)?),
         };
         let label = supported(label, resource)?;
-        terms.push(FieldTerm {
-            path: label.split('.').map(str::to_owned).collect(),
-            value: unescape(value)?,
-            equal,
-        });
+        terms.push(FieldTerm { path: label.split('.').map(str::to_owned).collect(), value: unescape(value)?, equal });
     }
     Ok(terms)
 }
 
 /// The term that a path with a name adds to a watch.
 pub(crate) fn name_is(name: &str) -> FieldTerm {
-    FieldTerm {
-        path: vec!["metadata".to_owned(), "name".to_owned()],
-        value: name.to_owned(),
-        equal: true,
-    }
+    FieldTerm { path: vec!["metadata".to_owned(), "name".to_owned()], value: name.to_owned(), equal: true }
 }
 
 /// The fields besides `metadata.name` and `metadata.namespace` that a resource can be selected by.
@@ -231,22 +181,16 @@ fn own_fields(resource: &Resource) -> &'static [&'static str] {
 fn supported<'a>(label: &'a str, resource: &Resource) -> Result<&'a str, Refusal> {
     let own = own_fields(resource);
     let namespaced = resource.namespaced || own.is_empty();
-    if label == "metadata.name"
-        || (label == "metadata.namespace" && namespaced)
-        || own.contains(&label)
-    {
+    if label == "metadata.name" || (label == "metadata.namespace" && namespaced) || own.contains(&label) {
         return Ok(label);
     }
     // Kinds with a list of their own word it differently from those that fall to the common one.
     if own.is_empty() && !resource.is_custom() {
-        let message = format!(
-            "{label:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
-        );
+        let message =
+            format!("{label:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"");
         return Err(Refusal::bad_request(message));
     }
-    Err(Refusal::bad_request(format!(
-        "field label not supported: {label}"
-    )))
+    Err(Refusal::bad_request(format!("field label not supported: {label}")))
 }
 
 fn split_terms(text: &str) -> Vec<&str> {
@@ -328,9 +272,7 @@ impl Parser {
                 tokens.push(Token::Symbol(symbol));
                 rest = &rest[symbol.len()..];
             } else {
-                let end = rest
-                    .find(|c: char| c.is_whitespace() || "=!,()<>".contains(c))
-                    .unwrap_or(rest.len());
+                let end = rest.find(|c: char| c.is_whitespace() || "=!,()<>".contains(c)).unwrap_or(rest.len());
                 tokens.push(Token::Word(rest[..end.max(first.len_utf8())].to_owned()));
                 rest = &rest[end.max(first.len_utf8())..];
             }
@@ -360,26 +302,17 @@ impl Parser {
                         Token::Symbol(",") => {
                             let next = self.peek();
                             if !matches!(next, Token::Word(_) | Token::Symbol("!")) {
-                                return Err(format!(
-                                    "found '{}', expected: identifier after ','",
-                                    next.text()
-                                ));
+                                return Err(format!("found '{}', expected: identifier after ','", next.text()));
                             }
                         }
                         other => {
-                            return Err(format!(
-                                "found '{}', expected: ',' or 'end of string'",
-                                other.text()
-                            ));
+                            return Err(format!("found '{}', expected: ',' or 'end of string'", other.text()));
                         }
                     }
                 }
                 Token::End => break,
-                other => {
-                    return Err(format!(
-                        "found '{}', expected: !, identifier, or 'end of string'",
-                        other.text()
-                    ));
+                other @ Token::Symbol(_) => {
+                    return Err(format!("found '{}', expected: !, identifier, or 'end of string'", other.text()));
                 }
             }
         }
@@ -396,16 +329,10 @@ impl Parser {
             return Err(format!("found '{}', expected: identifier", token.text()));
         };
         if negated {
-            return Ok(Requirement {
-                key,
-                test: LabelTest::Missing,
-            });
+            return Ok(Requirement { key, test: LabelTest::Missing });
         }
         if matches!(self.peek(), Token::End | Token::Symbol(",")) {
-            return Ok(Requirement {
-                key,
-                test: LabelTest::Exists,
-            });
+            return Ok(Requirement { key, test: LabelTest::Exists });
         }
         let operator = self.take();
         let test = match &operator {
@@ -413,13 +340,10 @@ impl Parser {
             Token::Word(word) if word == "notin" => LabelTest::NotIn(self.values()?),
             Token::Symbol("=" | "==") => LabelTest::In(vec![self.value()?]),
             Token::Symbol("!=") => LabelTest::NotIn(vec![self.value()?]),
-            Token::Symbol(">") => LabelTest::Greater(self.integer(&key)?),
-            Token::Symbol("<") => LabelTest::Less(self.integer(&key)?),
+            Token::Symbol(">") => LabelTest::Greater(self.integer()?),
+            Token::Symbol("<") => LabelTest::Less(self.integer()?),
             other => {
-                return Err(format!(
-                    "found '{}', expected: in, notin, =, ==, !=, gt, lt",
-                    other.text()
-                ));
+                return Err(format!("found '{}', expected: in, notin, =, ==, !=, gt, lt", other.text()));
             }
         };
         Ok(Requirement { key, test })
@@ -432,15 +356,15 @@ impl Parser {
                 self.at += 1;
                 Ok(word)
             }
-            other @ Token::Symbol(_) => {
-                Err(format!("found '{}', expected: identifier", other.text()))
-            }
+            other @ Token::Symbol(_) => Err(format!("found '{}', expected: identifier", other.text())),
         }
     }
 
-    fn integer(&mut self, key: &str) -> Result<i64, String> {
+    fn integer(&mut self) -> Result<i64, String> {
         let value = self.value()?;
-        value.parse().map_err(|_| format!("values[0][{key}]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer"))
+        value.parse().map_err(|_| {
+            format!("values[0]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer")
+        })
     }
 
     /// `(a,b)`; an empty place is an empty value.
@@ -453,9 +377,7 @@ impl Parser {
         loop {
             match self.take() {
                 Token::Word(word) => {
-                    let last = values
-                        .last_mut()
-                        .expect("the list begins with one value and only grows");
+                    let last = values.last_mut().expect("the list begins with one value and only grows");
                     if !last.is_empty() {
                         return Err(format!("found '{word}', expected: ',' or ')'"));
                     }
@@ -464,10 +386,7 @@ impl Parser {
                 Token::Symbol(",") => values.push(String::new()),
                 Token::Symbol(")") => return Ok(values),
                 other => {
-                    return Err(format!(
-                        "found '{}', expected: ',', or identifier",
-                        other.text()
-                    ));
+                    return Err(format!("found '{}', expected: ',', or identifier", other.text()));
                 }
             }
         }
@@ -483,9 +402,7 @@ mod tests {
 
     #[test]
     fn labels_match_by_every_operator() {
-        let object =
-            Object::new(json!({"metadata": {"labels": {"app": "db", "tier": "3", "empty": ""}}}))
-                .unwrap();
+        let object = Object::new(json!({"metadata": {"labels": {"app": "db", "tier": "3", "empty": ""}}})).unwrap();
         for (selector, expected) in [
             ("", true),
             ("app=db", true),
@@ -505,10 +422,7 @@ mod tests {
             ("tier<3", false),
             ("app>2", false),
         ] {
-            let selection = Selection {
-                labels: labels(selector).unwrap(),
-                ..Selection::default()
-            };
+            let selection = Selection { labels: labels(selector).unwrap(), ..Selection::default() };
             assert_eq!(selection.matches(&object), expected, "{selector}");
         }
     }
@@ -516,32 +430,13 @@ mod tests {
     #[test]
     fn mistakes_in_labels_are_worded_as_the_server_does() {
         for (selector, expected) in [
-            (
-                "a=b=c",
-                "unable to parse requirement: found '=', expected: ',' or 'end of string'",
-            ),
-            (
-                "a in b",
-                "unable to parse requirement: found 'b' expected: '('",
-            ),
-            (
-                ",a",
-                "unable to parse requirement: found ',', expected: !, identifier, or 'end of string'",
-            ),
-            (
-                "a,",
-                "unable to parse requirement: found '', expected: identifier after ','",
-            ),
-            (
-                "a b",
-                "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt",
-            ),
+            ("a=b=c", "unable to parse requirement: found '=', expected: ',' or 'end of string'"),
+            ("a in b", "unable to parse requirement: found 'b' expected: '('"),
+            (",a", "unable to parse requirement: found ',', expected: !, identifier, or 'end of string'"),
+            ("a,", "unable to parse requirement: found '', expected: identifier after ','"),
+            ("a b", "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"),
         ] {
-            assert_eq!(
-                labels(selector).unwrap_err().message(),
-                expected,
-                "{selector}"
-            );
+            assert_eq!(labels(selector).unwrap_err().message(), expected, "{selector}");
         }
     }
 
@@ -560,29 +455,18 @@ mod tests {
             ("status.podIP=", true),
             ("spec.hostNetwork=false", true),
         ] {
-            let selection = Selection {
-                fields: fields(selector, &pods).unwrap(),
-                ..Selection::default()
-            };
+            let selection = Selection { fields: fields(selector, &pods).unwrap(), ..Selection::default() };
             assert_eq!(selection.matches(&pod), expected, "{selector}");
         }
         let deployments = registry.by_word("deployments").unwrap();
         for (resource, selector, expected) in [
-            (
-                &pods,
-                "spec.image=x",
-                "field label not supported: spec.image",
-            ),
+            (&pods, "spec.image=x", "field label not supported: spec.image"),
             (
                 &deployments,
                 "spec.x=y",
                 "\"spec.x\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
             ),
-            (
-                &pods,
-                "metadata.name",
-                "invalid selector: 'metadata.name'; can't understand 'metadata.name'",
-            ),
+            (&pods, "metadata.name", "invalid selector: 'metadata.name'; can't understand 'metadata.name'"),
         ] {
             assert_eq!(fields(selector, resource).unwrap_err().message(), expected);
         }

@@ -19,10 +19,7 @@ pub(crate) struct Server {
 impl Server {
     /// A server that begins with this state.
     pub(crate) fn new(state: State, clock: Clock) -> Arc<Self> {
-        Arc::new(Self {
-            state: Mutex::new(state),
-            clock,
-        })
+        Arc::new(Self { state: Mutex::new(state), clock })
     }
 
     /// The server's time.

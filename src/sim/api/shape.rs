@@ -36,16 +36,9 @@ impl<'a> Shape<'a> {
     /// The shape of a field. `top` says that this is the object itself, whose metadata is everyone's.
     pub(crate) fn field(&self, name: &str, top: bool) -> Shape<'a> {
         match self {
-            Self::Builtin(path) => {
-                Self::Builtin(path.iter().cloned().chain([name.to_owned()]).collect())
-            }
-            Self::Schema(_) | Self::Unknown if top && name == "metadata" => {
-                Self::Builtin(vec![name.to_owned()])
-            }
-            Self::Schema(schema) => match schema
-                .pointer("/properties")
-                .and_then(|properties| properties.get(name))
-            {
+            Self::Builtin(path) => Self::Builtin(path.iter().cloned().chain([name.to_owned()]).collect()),
+            Self::Schema(_) | Self::Unknown if top && name == "metadata" => Self::Builtin(vec![name.to_owned()]),
+            Self::Schema(schema) => match schema.pointer("/properties").and_then(|properties| properties.get(name)) {
                 Some(field) => Self::Schema(field),
                 None => match schema.get("additionalProperties") {
                     Some(value @ Value::Object(_)) => Self::Schema(value),
@@ -68,18 +61,9 @@ impl<'a> Shape<'a> {
     /// Whether a field of this name is one of a structure, which is there by its type, or an entry of a map.
     pub(crate) fn is_named(&self, name: &str, top: bool) -> bool {
         match self {
-            Self::Builtin(path) => !path
-                .last()
-                .is_some_and(|last| merge_key::is_dictionary(last)),
-            Self::Schema(_) | Self::Unknown
-                if top && ["metadata", "kind", "apiVersion"].contains(&name) =>
-            {
-                true
-            }
-            Self::Schema(schema) => schema
-                .pointer("/properties")
-                .and_then(|properties| properties.get(name))
-                .is_some(),
+            Self::Builtin(path) => !path.last().is_some_and(|last| merge_key::is_dictionary(last)),
+            Self::Schema(_) | Self::Unknown if top && ["metadata", "kind", "apiVersion"].contains(&name) => true,
+            Self::Schema(schema) => schema.pointer("/properties").and_then(|properties| properties.get(name)).is_some(),
             Self::Unknown => false,
         }
     }
@@ -88,9 +72,7 @@ impl<'a> Shape<'a> {
     pub(crate) fn is_atomic_map(&self) -> bool {
         match self {
             Self::Builtin(path) => is_atomic_map(&words(path)),
-            Self::Schema(schema) => schema
-                .get("x-kubernetes-map-type")
-                .is_some_and(|kind| kind == "atomic"),
+            Self::Schema(schema) => schema.get("x-kubernetes-map-type").is_some_and(|kind| kind == "atomic"),
             Self::Unknown => false,
         }
     }
@@ -99,36 +81,25 @@ impl<'a> Shape<'a> {
     pub(crate) fn list(&self) -> ListShape {
         match self {
             Self::Builtin(path) => match list_kind(&words(path)) {
-                ListKind::Map(keys) => ListShape::Map(
-                    keys.iter()
-                        .map(|key| (key.name.to_owned(), key.default.map(Value::from)))
-                        .collect(),
-                ),
+                ListKind::Map(keys) => {
+                    ListShape::Map(keys.iter().map(|key| (key.name.to_owned(), key.default.map(Value::from))).collect())
+                }
                 ListKind::Set => ListShape::Set,
                 ListKind::Atomic => ListShape::Atomic,
             },
-            Self::Schema(schema) => {
-                match schema.get("x-kubernetes-list-type").and_then(Value::as_str) {
-                    Some("map") => {
-                        let keys = schema
-                            .get("x-kubernetes-list-map-keys")
-                            .and_then(Value::as_array);
-                        let keys =
-                            keys.into_iter()
-                                .flatten()
-                                .filter_map(Value::as_str)
-                                .map(|key| {
-                                    let default = schema
-                                        .pointer("/items/properties")
-                                        .and_then(|fields| fields.get(key)?.get("default"));
-                                    (key.to_owned(), default.cloned())
-                                });
-                        ListShape::Map(keys.collect())
-                    }
-                    Some("set") => ListShape::Set,
-                    _ => ListShape::Atomic,
+            Self::Schema(schema) => match schema.get("x-kubernetes-list-type").and_then(Value::as_str) {
+                Some("map") => {
+                    let keys = schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array);
+                    let keys = keys.into_iter().flatten().filter_map(Value::as_str).map(|key| {
+                        let default =
+                            schema.pointer("/items/properties").and_then(|fields| fields.get(key)?.get("default"));
+                        (key.to_owned(), default.cloned())
+                    });
+                    ListShape::Map(keys.collect())
                 }
-            }
+                Some("set") => ListShape::Set,
+                _ => ListShape::Atomic,
+            },
             Self::Unknown => ListShape::Atomic,
         }
     }
@@ -143,18 +114,11 @@ impl ListShape {
             Self::Map(keys) => {
                 let mut found: Vec<(&str, Value)> = Vec::new();
                 for (key, default) in keys {
-                    let value = item
-                        .get(key)
-                        .filter(|value| !value.is_null())
-                        .cloned()
-                        .or_else(|| default.clone())?;
+                    let value = item.get(key).filter(|value| !value.is_null()).cloned().or_else(|| default.clone())?;
                     found.push((key, value));
                 }
                 found.sort_by(|a, b| a.0.cmp(b.0));
-                let found: Map<String, Value> = found
-                    .into_iter()
-                    .map(|(key, value)| (key.to_owned(), value))
-                    .collect();
+                let found: Map<String, Value> = found.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
                 Some(format!("k:{}", Value::Object(found)))
             }
         }

@@ -28,9 +28,6 @@ pub(crate) fn object(object: &Object, resource: &Resource, shape: Shape) -> Valu
 pub(crate) fn list_type(resource: &Resource, shape: Shape) -> (String, String) {
     match shape {
         Shape::Whole => (format!("{}List", resource.kind), resource.api_version()),
-        Shape::Metadata => (
-            "PartialObjectMetadataList".to_owned(),
-            "meta.k8s.io/v1".to_owned(),
-        ),
+        Shape::Metadata => ("PartialObjectMetadataList".to_owned(), "meta.k8s.io/v1".to_owned()),
     }
 }

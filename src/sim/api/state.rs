@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 
 use super::fault::Rules;
 use super::ledger::Ledger;
+use super::managed::{self, Owner};
 use super::object::{Object, time_text};
+use super::prepare;
 use super::program::Programs;
-use super::resource::{Registry, Resource, Shelf};
+use super::resource::{Drawer, Registry, Resource};
 use super::store::{Name, Store};
 
 /// The world behind the API.
@@ -38,16 +40,15 @@ pub struct StandIns {
     /// A pod deleted with a grace is gone after this time, or after its grace if that is shorter.
     /// `None`: it stays until somebody deletes it with grace 0, as a kubelet does.
     pub pods_vanish: Option<Duration>,
+    /// What only a deleted object owned goes too; foreground deletion and orphaning come to their end.
+    pub garbage_collected: bool,
     /// A deleted namespace is emptied and goes. `false`: it stays in phase `Terminating`.
     pub namespaces_empty: bool,
 }
 
 impl Default for StandIns {
     fn default() -> Self {
-        Self {
-            pods_vanish: Some(Duration::from_secs(1)),
-            namespaces_empty: true,
-        }
+        Self { pods_vanish: Some(Duration::from_secs(1)), garbage_collected: true, namespaces_empty: true }
     }
 }
 
@@ -55,17 +56,15 @@ impl Default for StandIns {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Later {
     /// The pod's containers have stopped.
-    PodStopped {
-        name: Name,
-        uid: String,
-        after: Duration,
-    },
+    PodStopped { name: Name, uid: String, after: Duration },
     /// The namespace's contents are to go, then itself.
-    NamespaceEmptied {
-        name: String,
-        uid: String,
-        after: Duration,
-    },
+    NamespaceEmptied { name: String, uid: String, after: Duration },
+    /// An owner has gone: what nobody else owns is to go.
+    OwnerGone { uid: String, after: Duration },
+    /// An object waits for the garbage collector's finalizer to be taken off.
+    Collected { drawer: Drawer, name: Name, uid: String, after: Duration },
+    /// The definition's objects are to go, then itself.
+    DefinitionEmptied { name: String, uid: String, after: Duration },
 }
 
 /// All chance, from one seed.
@@ -83,22 +82,13 @@ impl Chance {
         let bits: u128 = self.0.random();
         let bits = (bits & !(0xf << 76) & !(0b11 << 62)) | (0x4 << 76) | (0b10 << 62);
         let hex = format!("{bits:032x}");
-        format!(
-            "{}-{}-{}-{}-{}",
-            &hex[..8],
-            &hex[8..12],
-            &hex[12..16],
-            &hex[16..20],
-            &hex[20..]
-        )
+        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
     }
 
     /// Five letters for a generated name, from the real server's alphabet without vowels.
     pub(crate) fn suffix(&mut self) -> String {
         const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-        (0..5)
-            .map(|_| char::from(ALPHABET[self.0.random_range(0..ALPHABET.len())]))
-            .collect()
+        (0..5).map(|_| char::from(ALPHABET[self.0.random_range(0..ALPHABET.len())])).collect()
     }
 
     /// How long a watch without `timeoutSeconds` lives: between 30 and 60 minutes, as with the real default.
@@ -128,12 +118,9 @@ impl State {
 
     /// Puts a namespace into the store, if it is not there.
     pub(crate) fn make_namespace(&mut self, name: &str, now: Timestamp) {
-        let shelf = namespaces();
-        let key = Name {
-            namespace: String::new(),
-            name: name.to_owned(),
-        };
-        if self.store.get(&shelf, &key).is_some() {
+        let drawer = namespaces();
+        let key = Name { namespace: String::new(), name: name.to_owned() };
+        if self.store.get(&drawer, &key).is_some() {
             return;
         }
         let object = json!({
@@ -145,37 +132,21 @@ impl State {
             "spec": {"finalizers": ["kubernetes"]},
             "status": {"phase": "Active"},
         });
-        self.store.put(
-            &shelf,
-            key,
-            Object::new(object).expect("the literal above is an object"),
-        );
+        self.store.put(&drawer, key, Object::new(object).expect("the literal above is an object"));
     }
 
     /// A namespace, if it exists.
     pub(crate) fn namespace(&self, name: &str) -> Option<&Arc<Object>> {
-        self.store.get(
-            &namespaces(),
-            &Name {
-                namespace: String::new(),
-                name: name.to_owned(),
-            },
-        )
+        self.store.get(&namespaces(), &Name { namespace: String::new(), name: name.to_owned() })
     }
 
     /// Keeps an object and lets what follows from it follow: a definition is served at once.
-    pub(crate) fn commit(
-        &mut self,
-        resource: &Resource,
-        name: Name,
-        object: Object,
-        now: Timestamp,
-    ) -> Arc<Object> {
-        let committed = self.store.put(&resource.shelf(), name.clone(), object);
+    pub(crate) fn commit(&mut self, resource: &Resource, name: Name, object: Object, now: Timestamp) -> Arc<Object> {
+        let committed = self.store.put(&resource.drawer(), name.clone(), object);
         if is_definition(resource) {
             self.registry.define(&committed);
             if let Some(established) = established(&committed, now) {
-                self.store.put(&resource.shelf(), name, established);
+                self.store.put(&resource.drawer(), name, established);
             }
         }
         committed
@@ -183,20 +154,16 @@ impl State {
 
     /// Removes an object and what hangs on its being there: the objects of a definition.
     pub(crate) fn discard(&mut self, resource: &Resource, name: &Name) -> Option<Arc<Object>> {
-        let gone = self.store.remove(&resource.shelf(), name)?;
+        let gone = self.store.remove(&resource.drawer(), name)?;
+        if self.stand_ins.garbage_collected {
+            let uid = gone.uid().to_owned();
+            self.later.push(Later::OwnerGone { uid, after: Duration::from_millis(100) });
+        }
         if is_definition(resource) {
-            let text = |path: &[&str]| {
-                gone.at(path)
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned()
-            };
-            let shelf = Shelf {
-                group: text(&["spec", "group"]),
-                plural: text(&["spec", "names", "plural"]),
-            };
-            for object in self.store.list(&shelf, None) {
-                self.store.remove(&shelf, &name_of(&object));
+            let text = |path: &[&str]| gone.at(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let drawer = Drawer { group: text(&["spec", "group"]), plural: text(&["spec", "names", "plural"]) };
+            for object in self.store.list(&drawer, None) {
+                self.store.remove(&drawer, &name_of(&object));
             }
             self.registry.forget(gone.name());
         }
@@ -206,21 +173,15 @@ impl State {
 
 /// Where an object is kept, by its own metadata.
 pub(crate) fn name_of(object: &Object) -> Name {
-    Name {
-        namespace: object.namespace().to_owned(),
-        name: object.name().to_owned(),
-    }
+    Name { namespace: object.namespace().to_owned(), name: object.name().to_owned() }
 }
 
 /// Where namespaces are kept.
-pub(crate) fn namespaces() -> Shelf {
-    Shelf {
-        group: String::new(),
-        plural: "namespaces".to_owned(),
-    }
+pub(crate) fn namespaces() -> Drawer {
+    Drawer { group: String::new(), plural: "namespaces".to_owned() }
 }
 
-fn is_definition(resource: &Resource) -> bool {
+pub(crate) fn is_definition(resource: &Resource) -> bool {
     resource.is("apiextensions.k8s.io", "customresourcedefinitions")
 }
 
@@ -230,31 +191,30 @@ fn established(definition: &Object, now: Timestamp) -> Option<Object> {
     if definition.at(&["status", "acceptedNames"]) == Some(names) || definition.is_terminating() {
         return None;
     }
-    let versions = definition
-        .at(&["spec", "versions"])
-        .and_then(Value::as_array);
-    let storage = versions
-        .into_iter()
-        .flatten()
-        .find(|version| version["storage"] == true)
-        .map(|version| version["name"].clone());
     let condition = |kind: &str, reason: &str, message: &str| {
         json!({
-            "lastTransitionTime": time_text(now), "message": message, "reason": reason, "status": "True", "type": kind,
+            "type": kind, "status": "True", "lastTransitionTime": time_text(now), "reason": reason, "message": message,
         })
     };
     let mut established = definition.clone();
     established.set_field(
         "status",
         Some(json!({
-            "acceptedNames": names,
             "conditions": [
                 condition("NamesAccepted", "NoConflicts", "no conflicts found"),
                 condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
             ],
-            "storedVersions": storage.into_iter().collect::<Vec<_>>(),
+            "acceptedNames": names,
+            "storedVersions": prepare::storage_versions(definition),
         })),
     );
+    let owner = Owner {
+        manager: "kube-apiserver".to_owned(),
+        applies: false,
+        api_version: definition.api_version().to_owned(),
+        subresource: "status".to_owned(),
+    };
+    managed::track_as(&owner, definition, &mut established, now);
     Some(established)
 }
 

@@ -15,7 +15,18 @@ pub struct Refusal {
     reason: &'static str,
     message: String,
     details: Map<String, Value>,
-    plain: bool,
+    form: Form,
+}
+
+/// How a refusal is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// A `Status`; its details are left out when there are none.
+    Status,
+    /// A `Status` that the server makes of a bare code: its details are there and empty.
+    Generic,
+    /// The bare sentence.
+    Plain,
 }
 
 /// One field at fault in an invalid object.
@@ -38,61 +49,25 @@ pub(crate) enum CauseKind {
 impl Cause {
     /// A field that has to be there.
     pub(crate) fn required(field: impl Into<String>, detail: &str) -> Self {
-        let body = if detail.is_empty() {
-            "Required value".to_owned()
-        } else {
-            format!("Required value: {detail}")
-        };
-        Self {
-            kind: CauseKind::Required,
-            field: field.into(),
-            body,
-        }
+        let body = if detail.is_empty() { "Required value".to_owned() } else { format!("Required value: {detail}") };
+        Self { kind: CauseKind::Required, field: field.into(), body }
     }
 
     /// A field with a wrong value; the value is printed as Go's `%#v`, which for texts is JSON's.
     pub(crate) fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> Self {
-        Self {
-            kind: CauseKind::Invalid,
-            field: field.into(),
-            body: format!("Invalid value: {value}: {detail}"),
-        }
-    }
-
-    /// As [`Self::invalid`], with the value as Go prints it where that is not JSON.
-    pub(crate) fn invalid_shown(field: impl Into<String>, shown: &str, detail: &str) -> Self {
-        Self {
-            kind: CauseKind::Invalid,
-            field: field.into(),
-            body: format!("Invalid value: {shown}: {detail}"),
-        }
+        Self { kind: CauseKind::Invalid, field: field.into(), body: format!("Invalid value: {value}: {detail}") }
     }
 
     /// A field that may not be there, or not like this.
     pub(crate) fn forbidden(field: impl Into<String>, detail: &str) -> Self {
-        Self {
-            kind: CauseKind::Forbidden,
-            field: field.into(),
-            body: format!("Forbidden: {detail}"),
-        }
+        Self { kind: CauseKind::Forbidden, field: field.into(), body: format!("Forbidden: {detail}") }
     }
 
     /// A field with a value that is none of a list.
-    pub(crate) fn not_supported(
-        field: impl Into<String>,
-        value: &Value,
-        supported: &[&str],
-    ) -> Self {
+    pub(crate) fn not_supported(field: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
         let list: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
-        let body = format!(
-            "Unsupported value: {value}: supported values: {}",
-            list.join(", ")
-        );
-        Self {
-            kind: CauseKind::NotSupported,
-            field: field.into(),
-            body,
-        }
+        let body = format!("Unsupported value: {value}: supported values: {}", list.join(", "));
+        Self { kind: CauseKind::NotSupported, field: field.into(), body }
     }
 
     fn reason(&self) -> &'static str {
@@ -107,13 +82,7 @@ impl Cause {
 
 impl Refusal {
     fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason,
-            message: message.into(),
-            details: Map::new(),
-            plain: false,
-        }
+        Self { code, reason, message: message.into(), details: Map::new(), form: Form::Status }
     }
 
     fn detail(mut self, key: &str, value: impl Into<Value>) -> Self {
@@ -125,36 +94,47 @@ impl Refusal {
     }
 
     fn about(self, name: &str, group: &str, kind: &str) -> Self {
-        self.detail("name", name)
-            .detail("group", group)
-            .detail("kind", kind)
+        self.detail("name", name).detail("group", group).detail("kind", kind)
     }
 
     /// The path leads nowhere: the text that Go's own mux sends, not a `Status`.
     pub(crate) fn no_such_path() -> Self {
-        Self {
-            plain: true,
-            ..Self::new(404, "NotFound", "404 page not found\n")
-        }
+        Self { form: Form::Plain, ..Self::new(404, "NotFound", "404 page not found\n") }
+    }
+
+    fn generic(code: u16, reason: &'static str, message: &str) -> Self {
+        Self { form: Form::Generic, ..Self::new(code, reason, message) }
+    }
+
+    /// The group is served, but nothing of this name in it.
+    pub(crate) fn no_such_resource() -> Self {
+        Self::generic(404, "NotFound", "the server could not find the requested resource")
+    }
+
+    /// The patch cannot be applied to what is there.
+    pub(crate) fn patch_does_not_fit() -> Self {
+        Self::generic(422, "Invalid", "the server rejected our request due to an error in our request")
+    }
+
+    /// The version asked for is no number; a list and a watch say so differently.
+    pub(crate) fn version_is_no_number(text: &str, watch: bool) -> Self {
+        let why =
+            format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax");
+        if watch { Self::unknown(why) } else { Self::bad_request(format!("invalid resource version: {why}")) }
     }
 
     /// No object of this name.
     pub(crate) fn not_found(resource: &Resource, name: &str) -> Self {
-        Self::new(
-            404,
-            "NotFound",
-            format!("{} {name:?} not found", resource.group_resource()),
+        Self::new(404, "NotFound", format!("{} {name:?} not found", resource.group_resource())).about(
+            name,
+            &resource.group,
+            &resource.plural,
         )
-        .about(name, &resource.group, &resource.plural)
     }
 
     /// No resource of this kind is served; a client finds out by itself, the words are kubectl's.
     pub(crate) fn unknown_kind(api_version: &str, kind: &str) -> Self {
-        Self::new(
-            404,
-            "NotFound",
-            format!("no matches for kind {kind:?} in version {api_version:?}"),
-        )
+        Self::new(404, "NotFound", format!("no matches for kind {kind:?} in version {api_version:?}"))
     }
 
     /// No object of this name, of a built-in kind without a group.
@@ -164,41 +144,34 @@ impl Refusal {
 
     /// The name is taken.
     pub(crate) fn already_exists(resource: &Resource, name: &str) -> Self {
-        Self::new(
-            409,
-            "AlreadyExists",
-            format!("{} {name:?} already exists", resource.group_resource()),
+        Self::new(409, "AlreadyExists", format!("{} {name:?} already exists", resource.group_resource())).about(
+            name,
+            &resource.group,
+            &resource.plural,
         )
-        .about(name, &resource.group, &resource.plural)
     }
 
     /// The name that the server made up is taken.
     pub(crate) fn generated_name_taken(resource: &Resource, name: &str) -> Self {
         let mut refusal = Self::already_exists(resource, name).detail("retryAfterSeconds", 1);
-        refusal
-            .message
-            .push_str(", the server was not able to generate a unique name for the object");
+        refusal.message.push_str(", the server was not able to generate a unique name for the object");
         refusal
     }
 
     /// Somebody was faster.
     pub(crate) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
-        let message = format!(
-            "Operation cannot be fulfilled on {} {name:?}: {why}",
-            resource.group_resource()
-        );
+        let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", resource.group_resource());
         Self::new(409, "Conflict", message).about(name, &resource.group, &resource.plural)
     }
 
     /// As [`Self::conflict`], where the server names the kind instead of the resource.
     pub(crate) fn conflict_of_kind(resource: &Resource, name: &str, why: &str) -> Self {
         let qualified = resource.qualified_kind();
-        Self::new(
-            409,
-            "Conflict",
-            format!("Operation cannot be fulfilled on {qualified} {name:?}: {why}"),
+        Self::new(409, "Conflict", format!("Operation cannot be fulfilled on {qualified} {name:?}: {why}")).about(
+            name,
+            &resource.group,
+            &resource.kind,
         )
-        .about(name, &resource.group, &resource.kind)
     }
 
     /// Server-side apply met fields of another manager.
@@ -225,27 +198,15 @@ impl Refusal {
                 texts.push(text);
             }
         }
-        let list = if let [one] = texts.as_slice() {
-            one.clone()
-        } else {
-            format!("[{}]", texts.join(", "))
-        };
-        let qualified = if group.is_empty() {
-            kind.to_owned()
-        } else {
-            format!("{kind}.{group}")
-        };
+        let list = if let [one] = texts.as_slice() { one.clone() } else { format!("[{}]", texts.join(", ")) };
+        let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
         let causes: Vec<Value> = causes
             .iter()
             .map(|cause| json!({"reason": cause.reason(), "message": cause.body, "field": cause.field}))
             .collect();
-        Self::new(
-            422,
-            "Invalid",
-            format!("{qualified} {name:?} is invalid: {list}"),
-        )
-        .about(name, group, kind)
-        .detail("causes", causes)
+        Self::new(422, "Invalid", format!("{qualified} {name:?} is invalid: {list}"))
+            .about(name, group, kind)
+            .detail("causes", causes)
     }
 
     /// The request cannot be understood.
@@ -265,12 +226,7 @@ impl Refusal {
     }
 
     /// Nothing new in a namespace that is going.
-    pub(crate) fn forbidden_in_terminating(
-        resource: &Resource,
-        name: &str,
-        why: &str,
-        namespace: &str,
-    ) -> Self {
+    pub(crate) fn forbidden_in_terminating(resource: &Resource, name: &str, why: &str, namespace: &str) -> Self {
         let cause = json!({
             "reason": "NamespaceTerminating",
             "message": format!("namespace {namespace} is being terminated"),
@@ -289,9 +245,7 @@ impl Refusal {
         Self::new(
             code,
             "",
-            format!(
-                "the server responded with the status code {code} but did not return more information"
-            ),
+            format!("the server responded with the status code {code} but did not return more information"),
         )
     }
 
@@ -303,11 +257,8 @@ impl Refusal {
     /// An eviction that a disruption budget does not allow.
     pub(crate) fn would_violate_budget(why: &str, retry_after: u64) -> Self {
         let cause = json!({"reason": "DisruptionBudget", "message": why});
-        Self::too_many_requests(
-            "Cannot evict pod as it would violate the pod's disruption budget.",
-            retry_after,
-        )
-        .detail("causes", vec![cause])
+        Self::too_many_requests("Cannot evict pod as it would violate the pod's disruption budget.", retry_after)
+            .detail("causes", vec![cause])
     }
 
     /// The server cannot answer now.
@@ -317,12 +268,8 @@ impl Refusal {
 
     /// The server broke.
     pub(crate) fn internal(why: &str) -> Self {
-        Self::new(
-            500,
-            "InternalError",
-            format!("Internal error occurred: {why}"),
-        )
-        .detail("causes", vec![json!({"message": why})])
+        Self::new(500, "InternalError", format!("Internal error occurred: {why}"))
+            .detail("causes", vec![json!({"message": why})])
     }
 
     /// The server did not come to an answer in time.
@@ -334,31 +281,23 @@ impl Refusal {
 
     /// This resource does not know the verb.
     pub(crate) fn method_not_allowed() -> Self {
-        Self::new(
-            405,
-            "MethodNotAllowed",
-            "the server does not allow this method on the requested resource",
-        )
+        Self::generic(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
     }
 
     /// The body is of a type that this request does not take.
-    pub(crate) fn unsupported_media_type(accepted: &str) -> Self {
-        let message = format!(
-            "the body of the request was in an unknown format - accepted media types include: {accepted}"
-        );
-        Self::new(415, "UnsupportedMediaType", message)
-    }
-
-    /// The patch cannot be applied to what is there.
-    pub(crate) fn unprocessable(message: impl Into<String>) -> Self {
-        Self::new(422, "Invalid", message)
+    pub(crate) fn unsupported_media_type(resource: &Resource) -> Self {
+        if resource.is_custom() {
+            let message = "the body of the request was in an unknown format - accepted media types include: \
+                           application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+            return Self::new(415, "UnsupportedMediaType", message);
+        }
+        Self::generic(415, "UnsupportedMediaType", "415: Unsupported Media Type")
     }
 
     /// A real server would do this, the embedded one does not.
     pub(crate) fn not_imitated(what: &str) -> Self {
-        let message = format!(
-            "the embedded API server does not imitate {what}; a real cluster does: name one with `--context`"
-        );
+        let message =
+            format!("the embedded API server does not imitate {what}; a real cluster does: name one with `--context`");
         Self::new(501, "NotImplemented", message)
     }
 
@@ -387,14 +326,12 @@ impl Refusal {
 
     /// Seconds for a `Retry-After` header.
     pub(crate) fn retry_after(&self) -> Option<u64> {
-        self.details
-            .get("retryAfterSeconds")
-            .and_then(Value::as_u64)
+        self.details.get("retryAfterSeconds").and_then(Value::as_u64)
     }
 
     /// Whether the body is the bare sentence instead of a `Status`.
     pub(crate) fn is_plain(&self) -> bool {
-        self.plain
+        self.form == Form::Plain
     }
 
     /// The `Status` object.
@@ -406,7 +343,7 @@ impl Refusal {
         if !self.reason.is_empty() {
             status["reason"] = json!(self.reason);
         }
-        if !self.details.is_empty() {
+        if !self.details.is_empty() || self.form == Form::Generic {
             status["details"] = Value::Object(self.details.clone());
         }
         status["code"] = json!(self.code);

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::object::Object;
-use super::resource::Shelf;
+use super::resource::Drawer;
 
 /// All objects under one revision counter.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Store {
     revision: u64,
     /// The newest revision that the history no longer explains.
     compacted: u64,
-    shelves: BTreeMap<Shelf, BTreeMap<Name, Arc<Object>>>,
+    drawers: BTreeMap<Drawer, BTreeMap<Name, Arc<Object>>>,
     history: VecDeque<Change>,
     /// How many changes are kept; older ones are compacted away.
     keep: usize,
@@ -38,7 +38,7 @@ pub(crate) struct Name {
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) revision: u64,
-    pub(crate) shelf: Shelf,
+    pub(crate) drawer: Drawer,
     pub(crate) name: Name,
     pub(crate) before: Option<Arc<Object>>,
     /// For a deletion, the last state with the deletion's own revision.
@@ -69,7 +69,7 @@ pub enum Ending {
 
 #[derive(Debug)]
 struct Watcher {
-    shelf: Shelf,
+    drawer: Drawer,
     sender: mpsc::UnboundedSender<Delivery>,
 }
 
@@ -85,7 +85,7 @@ impl Store {
         Self {
             revision: 1,
             compacted: 0,
-            shelves: BTreeMap::new(),
+            drawers: BTreeMap::new(),
             history: VecDeque::new(),
             keep,
             watchers: BTreeMap::new(),
@@ -99,13 +99,13 @@ impl Store {
     }
 
     /// One object.
-    pub(crate) fn get(&self, shelf: &Shelf, name: &Name) -> Option<&Arc<Object>> {
-        self.shelves.get(shelf)?.get(name)
+    pub(crate) fn get(&self, drawer: &Drawer, name: &Name) -> Option<&Arc<Object>> {
+        self.drawers.get(drawer)?.get(name)
     }
 
-    /// The objects of a shelf, in one namespace or in all, by namespace and name.
-    pub(crate) fn list(&self, shelf: &Shelf, namespace: Option<&str>) -> Vec<Arc<Object>> {
-        let objects = self.shelves.get(shelf).into_iter().flatten();
+    /// The objects of a drawer, in one namespace or in all, by namespace and name.
+    pub(crate) fn list(&self, drawer: &Drawer, namespace: Option<&str>) -> Vec<Arc<Object>> {
+        let objects = self.drawers.get(drawer).into_iter().flatten();
         objects
             .filter(|(name, _)| namespace.is_none_or(|ns| name.namespace == ns))
             .map(|(_, object)| object.clone())
@@ -115,23 +115,16 @@ impl Store {
     /// The objects as they were at a revision: the present with later changes undone.
     pub(crate) fn list_at(
         &self,
-        shelf: &Shelf,
+        drawer: &Drawer,
         namespace: Option<&str>,
         revision: u64,
     ) -> Result<Vec<Arc<Object>>, Compacted> {
         if revision < self.compacted {
-            return Err(Compacted {
-                oldest: self.compacted,
-            });
+            return Err(Compacted { oldest: self.compacted });
         }
-        let mut objects = self.shelves.get(shelf).cloned().unwrap_or_default();
-        for change in self
-            .history
-            .iter()
-            .rev()
-            .take_while(|change| change.revision > revision)
-        {
-            if change.shelf == *shelf {
+        let mut objects = self.drawers.get(drawer).cloned().unwrap_or_default();
+        for change in self.history.iter().rev().take_while(|change| change.revision > revision) {
+            if change.drawer == *drawer {
                 match &change.before {
                     Some(before) => objects.insert(change.name.clone(), before.clone()),
                     None => objects.remove(&change.name),
@@ -146,25 +139,17 @@ impl Store {
     }
 
     /// The resources that hold objects.
-    pub(crate) fn shelves(&self) -> Vec<Shelf> {
-        self.shelves
-            .iter()
-            .filter(|(_, objects)| !objects.is_empty())
-            .map(|(shelf, _)| shelf.clone())
-            .collect()
+    pub(crate) fn drawers(&self) -> Vec<Drawer> {
+        self.drawers.iter().filter(|(_, objects)| !objects.is_empty()).map(|(drawer, _)| drawer.clone()).collect()
     }
 
     /// Creates or replaces; the object gets the new revision as its version.
-    pub(crate) fn put(&mut self, shelf: &Shelf, name: Name, object: Object) -> Arc<Object> {
+    pub(crate) fn put(&mut self, drawer: &Drawer, name: Name, object: Object) -> Arc<Object> {
         let object = self.stamp(object);
-        let before = self
-            .shelves
-            .entry(shelf.clone())
-            .or_default()
-            .insert(name.clone(), object.clone());
+        let before = self.drawers.entry(drawer.clone()).or_default().insert(name.clone(), object.clone());
         self.announce(Change {
             revision: self.revision,
-            shelf: shelf.clone(),
+            drawer: drawer.clone(),
             name,
             before,
             after: object.clone(),
@@ -174,12 +159,12 @@ impl Store {
     }
 
     /// Deletes; the answer is the last state, with the deletion's revision.
-    pub(crate) fn remove(&mut self, shelf: &Shelf, name: &Name) -> Option<Arc<Object>> {
-        let before = self.shelves.get_mut(shelf)?.remove(name)?;
+    pub(crate) fn remove(&mut self, drawer: &Drawer, name: &Name) -> Option<Arc<Object>> {
+        let before = self.drawers.get_mut(drawer)?.remove(name)?;
         let after = self.stamp(Object::clone(&before));
         self.announce(Change {
             revision: self.revision,
-            shelf: shelf.clone(),
+            drawer: drawer.clone(),
             name: name.clone(),
             before: Some(before),
             after: after.clone(),
@@ -196,11 +181,7 @@ impl Store {
 
     fn announce(&mut self, change: Change) {
         self.watchers.retain(|_, watcher| {
-            watcher.shelf != change.shelf
-                || watcher
-                    .sender
-                    .send(Delivery::Change(change.clone()))
-                    .is_ok()
+            watcher.drawer != change.drawer || watcher.sender.send(Delivery::Change(change.clone())).is_ok()
         });
         self.history.push_back(change);
         if self.history.len() > self.keep {
@@ -210,43 +191,23 @@ impl Store {
 
     /// Forgets how things were before a revision. Open watches go on: they have been told already.
     pub(crate) fn compact(&mut self, revision: u64) {
-        while self
-            .history
-            .front()
-            .is_some_and(|change| change.revision <= revision)
-        {
+        while self.history.front().is_some_and(|change| change.revision <= revision) {
             self.history.pop_front();
         }
         self.compacted = self.compacted.max(revision.min(self.revision));
     }
 
     /// Opens a watch: the changes since a revision that it has missed, and the receiver of those to come.
-    pub(crate) fn watch(
-        &mut self,
-        shelf: &Shelf,
-        since: u64,
-    ) -> Result<(Vec<Change>, Ticket), Compacted> {
+    pub(crate) fn watch(&mut self, drawer: &Drawer, since: u64) -> Result<(Vec<Change>, Ticket), Compacted> {
         if since < self.compacted {
-            return Err(Compacted {
-                oldest: self.compacted,
-            });
+            return Err(Compacted { oldest: self.compacted });
         }
-        let missed = self
-            .history
-            .iter()
-            .filter(|change| change.revision > since && change.shelf == *shelf)
-            .cloned()
-            .collect();
+        let missed =
+            self.history.iter().filter(|change| change.revision > since && change.drawer == *drawer).cloned().collect();
         let (sender, receiver) = mpsc::unbounded_channel();
         let id = self.next_watcher;
         self.next_watcher += 1;
-        self.watchers.insert(
-            id,
-            Watcher {
-                shelf: shelf.clone(),
-                sender,
-            },
-        );
+        self.watchers.insert(id, Watcher { drawer: drawer.clone(), sender });
         Ok((missed, Ticket { id, receiver }))
     }
 
@@ -254,10 +215,7 @@ impl Store {
     pub(crate) fn closed_ticket(&mut self) -> Ticket {
         let (_, receiver) = mpsc::unbounded_channel();
         self.next_watcher += 1;
-        Ticket {
-            id: self.next_watcher - 1,
-            receiver,
-        }
+        Ticket { id: self.next_watcher - 1, receiver }
     }
 
     /// Tells one watch up to where it has been told everything, behind all that is under way to it.
@@ -268,10 +226,10 @@ impl Store {
         }
     }
 
-    /// Ends the open watches of a shelf, or all.
-    pub(crate) fn end_watches(&mut self, shelf: Option<&Shelf>, ending: &Ending) {
+    /// Ends the open watches of a drawer, or all.
+    pub(crate) fn end_watches(&mut self, drawer: Option<&Drawer>, ending: &Ending) {
         self.watchers.retain(|_, watcher| {
-            let ends = shelf.is_none_or(|shelf| *shelf == watcher.shelf);
+            let ends = drawer.is_none_or(|drawer| *drawer == watcher.drawer);
             if ends {
                 // A watch that has just been dropped does not need to hear of its end.
                 let _ = watcher.sender.send(Delivery::End(ending.clone()));
@@ -282,10 +240,7 @@ impl Store {
 
     /// How many watches of a plural are open.
     pub(crate) fn open_watches(&self, plural: &str) -> usize {
-        self.watchers
-            .values()
-            .filter(|watcher| watcher.shelf.plural == plural)
-            .count()
+        self.watchers.values().filter(|watcher| watcher.drawer.plural == plural).count()
     }
 
     /// Forgets a watch that nobody reads any more.
@@ -305,72 +260,51 @@ pub(crate) struct Ticket {
 mod tests {
     use super::*;
 
-    fn shelf() -> Shelf {
-        Shelf {
-            group: String::new(),
-            plural: "pods".to_owned(),
-        }
+    fn drawer() -> Drawer {
+        Drawer { group: String::new(), plural: "pods".to_owned() }
     }
 
     fn name(name: &str) -> Name {
-        Name {
-            namespace: "default".to_owned(),
-            name: name.to_owned(),
-        }
+        Name { namespace: "default".to_owned(), name: name.to_owned() }
     }
 
     fn object(name: &str, mark: u64) -> Object {
-        Object::new(json!({"metadata": {"name": name, "namespace": "default"}, "mark": mark}))
-            .unwrap()
+        Object::new(json!({"metadata": {"name": name, "namespace": "default"}, "mark": mark})).unwrap()
     }
 
     fn marks(objects: &[Arc<Object>]) -> Vec<(String, u64)> {
-        objects
-            .iter()
-            .map(|o| {
-                (
-                    o.name().to_owned(),
-                    o.field("mark").unwrap().as_u64().unwrap(),
-                )
-            })
-            .collect()
+        objects.iter().map(|o| (o.name().to_owned(), o.field("mark").unwrap().as_u64().unwrap())).collect()
     }
 
     #[test]
     fn the_past_can_be_listed_until_it_is_compacted() {
         let mut store = Store::new(100);
-        store.put(&shelf(), name("a"), object("a", 1));
-        store.put(&shelf(), name("b"), object("b", 1));
+        store.put(&drawer(), name("a"), object("a", 1));
+        store.put(&drawer(), name("b"), object("b", 1));
         let then = store.revision();
-        store.put(&shelf(), name("a"), object("a", 2));
-        store.remove(&shelf(), &name("b"));
-        store.put(&shelf(), name("c"), object("c", 1));
+        store.put(&drawer(), name("a"), object("a", 2));
+        store.remove(&drawer(), &name("b"));
+        store.put(&drawer(), name("c"), object("c", 1));
 
-        let was = store.list_at(&shelf(), None, then).unwrap();
+        let was = store.list_at(&drawer(), None, then).unwrap();
         assert_eq!(marks(&was), [("a".to_owned(), 1), ("b".to_owned(), 1)]);
-        assert_eq!(
-            marks(&store.list(&shelf(), None)),
-            [("a".to_owned(), 2), ("c".to_owned(), 1)]
-        );
+        assert_eq!(marks(&store.list(&drawer(), None)), [("a".to_owned(), 2), ("c".to_owned(), 1)]);
 
         store.compact(then + 1);
-        assert_eq!(
-            store.list_at(&shelf(), None, then),
-            Err(Compacted { oldest: then + 1 })
-        );
-        assert!(store.list_at(&shelf(), None, then + 1).is_ok());
+        assert_eq!(store.list_at(&drawer(), None, then), Err(Compacted { oldest: then + 1 }));
+        assert!(store.list_at(&drawer(), None, then + 1).is_ok());
     }
 
     #[test]
     fn a_watch_is_told_everything_once_and_in_order() {
         let mut store = Store::new(100);
-        store.put(&shelf(), name("a"), object("a", 1));
+        store.put(&drawer(), name("a"), object("a", 1));
         let since = store.revision();
-        store.put(&shelf(), name("a"), object("a", 2));
-        let (missed, mut ticket) = store.watch(&shelf(), since).unwrap();
-        store.put(&shelf(), name("a"), object("a", 3));
+        store.put(&drawer(), name("a"), object("a", 2));
+        let (missed, mut ticket) = store.watch(&drawer(), since).unwrap();
+        store.put(&drawer(), name("a"), object("a", 3));
         store.mark(ticket.id);
-        store.remove(&shelf(), &name("a"));
+        store.remove(&drawer(), &name("a"));
 
         assert_eq!(missed.len(), 1);
         let mut told = Vec::new();
@@ -391,12 +325,9 @@ mod tests {
         let mut store = Store::new(3);
         let first = store.revision();
         for mark in 0..5 {
-            store.put(&shelf(), name("a"), object("a", mark));
+            store.put(&drawer(), name("a"), object("a", mark));
         }
-        assert_eq!(
-            store.watch(&shelf(), first).map(|_| ()),
-            Err(Compacted { oldest: first + 2 })
-        );
-        assert_eq!(store.watch(&shelf(), first + 2).unwrap().0.len(), 3);
+        assert_eq!(store.watch(&drawer(), first).map(|_| ()), Err(Compacted { oldest: first + 2 }));
+        assert_eq!(store.watch(&drawer(), first + 2).unwrap().0.len(), 3);
     }
 }

@@ -17,11 +17,7 @@ const RETAIN: &str = "$retainKeys";
 const ORDER: &str = "$setElementOrder/";
 const DELETE_FROM: &str = "$deleteFromPrimitiveList/";
 
-fn merge_value<'a>(
-    target: &mut Value,
-    patch: &'a Value,
-    path: &mut Vec<&'a str>,
-) -> Result<(), Refusal> {
+fn merge_value<'a>(target: &mut Value, patch: &'a Value, way: &mut Vec<&'a str>) -> Result<(), Refusal> {
     let Value::Object(fields) = patch else {
         *target = patch.clone();
         return Ok(());
@@ -37,24 +33,20 @@ fn merge_value<'a>(
         }
         Some("merge") | None => {}
         Some(other) => {
-            return Err(Refusal::unknown(format!(
-                "unrecognized type in patch: {DIRECTIVE}: {other}"
-            )));
+            let message = format!("unknown patch type: {other} in map: {}", go(patch));
+            return Err(Refusal::unknown(message));
         }
     }
     if !target.is_object() {
         *target = Value::Object(Map::new());
     }
-    let map = target
-        .as_object_mut()
-        .expect("it was made an object in the lines above");
+    let map = target.as_object_mut().expect("it was made an object in the lines above");
     if let Some(Value::Array(keys)) = fields.get(RETAIN) {
         map.retain(|key, _| keys.iter().any(|kept| kept == key.as_str()));
     }
     for (field, value) in fields {
         if let Some(field) = field.strip_prefix(DELETE_FROM) {
-            if let (Some(Value::Array(list)), Value::Array(unwanted)) = (map.get_mut(field), value)
-            {
+            if let (Some(Value::Array(list)), Value::Array(unwanted)) = (map.get_mut(field), value) {
                 list.retain(|item| !unwanted.contains(item));
             }
         } else if field.starts_with('$') {
@@ -62,45 +54,37 @@ fn merge_value<'a>(
         } else if value.is_null() {
             map.shift_remove(field);
         } else {
-            path.push(field);
+            way.push(field);
             let slot = map.entry(field.clone()).or_insert(Value::Null);
             match value {
-                Value::Array(items) => merge_list(slot, items, path)?,
-                other => merge_value(slot, other, path)?,
+                Value::Array(items) => merge_list(slot, items, way)?,
+                other => merge_value(slot, other, way)?,
             }
-            path.pop();
+            way.pop();
         }
     }
     for (field, order) in fields {
         if let (Some(field), Value::Array(order)) = (field.strip_prefix(ORDER), order)
             && let Some(Value::Array(list)) = map.get_mut(field)
         {
-            let whole: Vec<&str> = path.iter().copied().chain([field]).collect();
-            sort_as(list, order, merge_key(&whole));
+            let whole: Vec<&str> = way.iter().copied().chain([field]).collect();
+            let before = list.clone();
+            sort_as(list, order, &before, merge_key(&whole));
         }
     }
     Ok(())
 }
 
-fn merge_list<'a>(
-    target: &mut Value,
-    items: &'a [Value],
-    path: &mut Vec<&'a str>,
-) -> Result<(), Refusal> {
+fn merge_list<'a>(target: &mut Value, items: &'a [Value], way: &mut Vec<&'a str>) -> Result<(), Refusal> {
     let replaced = items.iter().any(|item| item[DIRECTIVE] == "replace");
     if replaced || !target.is_array() {
         *target = Value::Array(Vec::new());
     }
-    let list = target
-        .as_array_mut()
-        .expect("it was made an array in the lines above");
-    match list_kind(path) {
+    let list = target.as_array_mut().expect("it was made an array in the lines above");
+    let before = list.clone();
+    match list_kind(way) {
         ListKind::Atomic => {
-            *list = items
-                .iter()
-                .filter(|item| item.get(DIRECTIVE).is_none())
-                .map(without_directives)
-                .collect()
+            *list = items.iter().filter(|item| item.get(DIRECTIVE).is_none()).map(without_directives).collect();
         }
         ListKind::Set => {
             for item in items {
@@ -108,18 +92,17 @@ fn merge_list<'a>(
                     list.push(item.clone());
                 }
             }
+            sort_as(list, items, &before, None);
         }
         ListKind::Map(keys) => {
             let key = keys[0].name;
             for item in items {
                 let directive = item.get(DIRECTIVE).and_then(Value::as_str);
-                if directive == Some("replace")
-                    && item.as_object().is_some_and(|fields| fields.len() == 1)
-                {
+                if directive == Some("replace") && item.as_object().is_some_and(|fields| fields.len() == 1) {
                     continue;
                 }
                 let Some(wanted) = item.get(key) else {
-                    let message = format!("map: map[] does not contain declared merge key: {key}");
+                    let message = format!("map: {} does not contain declared merge key: {key}", go(item));
                     return Err(Refusal::unknown(message));
                 };
                 let found = list.iter().position(|own| own.get(key) == Some(wanted));
@@ -129,54 +112,64 @@ fn merge_list<'a>(
                             list.retain(|own| own.get(key) != Some(wanted));
                         }
                     }
-                    (Some(at), _) => merge_value(&mut list[at], item, path)?,
+                    (Some(at), _) => merge_value(&mut list[at], item, way)?,
                     (None, _) => {
                         let mut fresh = Value::Object(Map::new());
-                        merge_value(&mut fresh, item, path)?;
+                        merge_value(&mut fresh, item, way)?;
                         list.push(fresh);
                     }
                 }
             }
+            sort_as(list, items, &before, Some(key));
         }
     }
     Ok(())
 }
 
-fn merge_key(path: &[&str]) -> Option<&'static str> {
-    match list_kind(path) {
+fn merge_key(way: &[&str]) -> Option<&'static str> {
+    match list_kind(way) {
         ListKind::Map(keys) => Some(keys[0].name),
         ListKind::Set | ListKind::Atomic => None,
     }
 }
 
-/// Puts a list into the order that the client wishes; what it does not name keeps its place among the others.
-fn sort_as(list: &mut Vec<Value>, order: &[Value], key: Option<&str>) {
-    let rank = |item: &Value| {
-        order.iter().position(|wanted| match key {
-            Some(key) => wanted.get(key).is_some() && wanted.get(key) == item.get(key),
-            None => wanted == item,
-        })
+/// Puts the items that a patch names into the patch's order, the others around them: each of
+/// those before the named ones that it preceded on the server, new ones as early as they can be.
+fn sort_as(list: &mut Vec<Value>, order: &[Value], before: &[Value], key: Option<&str>) {
+    let same = |a: &Value, b: &Value| match key {
+        Some(key) => a.get(key).is_some() && a.get(key) == b.get(key),
+        None => a == b,
     };
-    let mut named: Vec<(usize, Value)> = list
-        .iter()
-        .filter_map(|item| rank(item).map(|at| (at, item.clone())))
-        .collect();
-    named.sort_by_key(|(at, _)| *at);
-    let mut named = named.into_iter().map(|(_, item)| item).peekable();
-    // Items that only the server has stay where they were, the named ones fill the places around them.
-    let sorted = list
-        .drain(..)
-        .collect::<Vec<_>>()
-        .into_iter()
-        .filter_map(|item| {
-            if rank(&item).is_some() {
-                named.next()
-            } else {
-                Some(item)
-            }
-        });
-    let sorted: Vec<Value> = sorted.collect();
-    *list = sorted;
+    let place = |item: &Value| before.iter().position(|own| same(own, item));
+    let (mut named, others): (Vec<Value>, Vec<Value>) =
+        list.drain(..).partition(|item| order.iter().any(|wanted| same(wanted, item)));
+    named.sort_by_key(|item| order.iter().position(|wanted| same(wanted, item)));
+    let (mut named, mut others) = (named.into_iter().peekable(), others.into_iter().peekable());
+    while let (Some(left), Some(right)) = (named.peek(), others.peek()) {
+        let first_is_named = match (place(left), place(right)) {
+            (Some(left), Some(right)) => left < right,
+            _ => true,
+        };
+        list.extend(if first_is_named { named.next() } else { others.next() });
+    }
+    list.extend(named);
+    list.extend(others);
+}
+
+/// A value as Go prints it.
+fn go(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::Bool(truth) => truth.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(go).collect::<Vec<_>>().join(" ")),
+        Value::Object(fields) => {
+            let sorted: std::collections::BTreeMap<&String, &Value> = fields.iter().collect();
+            let pairs: Vec<String> = sorted.into_iter().map(|(key, value)| format!("{key}:{}", go(value))).collect();
+            format!("map[{}]", pairs.join(" "))
+        }
+    }
 }
 
 fn without_directives(value: &Value) -> Value {
@@ -199,19 +192,19 @@ mod tests {
 
     use super::*;
 
-    fn check(document: Value, patch: Value, expected: Value) {
-        assert_eq!(merge(&document, &patch).unwrap(), expected, "{patch}");
+    fn check(document: &Value, patch: &Value, expected: &Value) {
+        assert_eq!(&merge(document, patch).unwrap(), expected, "{patch}");
     }
 
     #[test]
     fn containers_merge_by_name() {
         check(
-            json!({"spec": {"containers": [{"name": "a", "image": "x:1", "env": [{"name": "K", "value": "1"}]}, {"name": "b"}]}}),
-            json!({"spec": {"containers": [{"name": "a", "image": "x:2", "env": [{"name": "L", "value": "2"}]}, {"name": "c"}]}}),
-            json!({"spec": {"containers": [
-                {"name": "a", "image": "x:2", "env": [{"name": "K", "value": "1"}, {"name": "L", "value": "2"}]},
-                {"name": "b"},
+            &json!({"spec": {"containers": [{"name": "a", "image": "x:1", "env": [{"name": "K", "value": "1"}]}, {"name": "b"}]}}),
+            &json!({"spec": {"containers": [{"name": "a", "image": "x:2", "env": [{"name": "L", "value": "2"}]}, {"name": "c"}]}}),
+            &json!({"spec": {"containers": [
+                {"name": "a", "image": "x:2", "env": [{"name": "L", "value": "2"}, {"name": "K", "value": "1"}]},
                 {"name": "c"},
+                {"name": "b"},
             ]}}),
         );
     }
@@ -219,51 +212,44 @@ mod tests {
     #[test]
     fn directives_delete_replace_retain_and_order() {
         check(
-            json!({"spec": {"containers": [{"name": "a"}, {"name": "b"}]}}),
-            json!({"spec": {"containers": [{"$patch": "delete", "name": "a"}]}}),
-            json!({"spec": {"containers": [{"name": "b"}]}}),
+            &json!({"spec": {"containers": [{"name": "a"}, {"name": "b"}]}}),
+            &json!({"spec": {"containers": [{"$patch": "delete", "name": "a"}]}}),
+            &json!({"spec": {"containers": [{"name": "b"}]}}),
         );
         check(
-            json!({"spec": {"containers": [{"name": "a"}, {"name": "b"}]}}),
-            json!({"spec": {"containers": [{"$patch": "replace"}, {"name": "c"}]}}),
-            json!({"spec": {"containers": [{"name": "c"}]}}),
+            &json!({"spec": {"containers": [{"name": "a"}, {"name": "b"}]}}),
+            &json!({"spec": {"containers": [{"$patch": "replace"}, {"name": "c"}]}}),
+            &json!({"spec": {"containers": [{"name": "c"}]}}),
         );
         check(
-            json!({"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}}),
-            json!({"spec": {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}}),
-            json!({"spec": {"strategy": {"type": "Recreate"}}}),
+            &json!({"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}}),
+            &json!({"spec": {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}}),
+            &json!({"spec": {"strategy": {"type": "Recreate"}}}),
         );
         check(
-            json!({"metadata": {"finalizers": ["a", "b"]}}),
-            json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c"]}}),
-            json!({"metadata": {"finalizers": ["b", "c"]}}),
+            &json!({"metadata": {"finalizers": ["a", "b"]}}),
+            &json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c"]}}),
+            &json!({"metadata": {"finalizers": ["c", "b"]}}),
         );
         check(
-            json!({"spec": {"containers": [{"name": "a"}, {"name": "x"}, {"name": "b"}]}}),
-            json!({"spec": {"$setElementOrder/containers": [{"name": "b"}, {"name": "a"}], "containers": [{"name": "a", "image": "i"}]}}),
-            json!({"spec": {"containers": [{"name": "b"}, {"name": "x"}, {"name": "a", "image": "i"}]}}),
+            &json!({"spec": {"containers": [{"name": "a"}, {"name": "x"}, {"name": "b"}]}}),
+            &json!({"spec": {"$setElementOrder/containers": [{"name": "b"}, {"name": "a"}], "containers": [{"name": "a", "image": "i"}]}}),
+            &json!({"spec": {"containers": [{"name": "x"}, {"name": "b"}, {"name": "a", "image": "i"}]}}),
         );
     }
 
     #[test]
     fn other_lists_are_replaced_and_null_removes() {
         check(
-            json!({"spec": {"tolerations": [{"key": "a"}], "nodeName": "n1"}}),
-            json!({"spec": {"tolerations": [{"key": "b"}], "nodeName": null}}),
-            json!({"spec": {"tolerations": [{"key": "b"}]}}),
+            &json!({"spec": {"tolerations": [{"key": "a"}], "nodeName": "n1"}}),
+            &json!({"spec": {"tolerations": [{"key": "b"}], "nodeName": null}}),
+            &json!({"spec": {"tolerations": [{"key": "b"}]}}),
         );
     }
 
     #[test]
     fn an_item_without_its_key_is_refused() {
-        let refused = merge(
-            &json!({}),
-            &json!({"spec": {"containers": [{"image": "x"}]}}),
-        )
-        .unwrap_err();
-        assert_eq!(
-            refused.message(),
-            "map: map[] does not contain declared merge key: name"
-        );
+        let refused = merge(&json!({}), &json!({"spec": {"containers": [{"image": "x"}]}})).unwrap_err();
+        assert_eq!(refused.message(), "map: map[image:x] does not contain declared merge key: name");
     }
 }

@@ -2,3 +2,5 @@
 
 mod apply;
 mod basics;
+mod clients;
+mod faults;

@@ -41,38 +41,28 @@ enum Line {
 }
 
 /// Bookmarks come once a minute, as from the real server, and shortly before a watch ends.
-const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
 const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
 
 /// Opens a watch. The state is held meanwhile, so nothing falls between what is told first and what comes.
 pub(crate) fn open(state: &mut State, call: &Call) -> Result<Watch, Refusal> {
     check_options(call)?;
     let selection = selection(call)?;
-    let since = version(call.query.text("resourceVersion").unwrap_or("0"))?;
+    let since = version(call.query.text("resourceVersion").unwrap_or("0"), true)?;
     let bookmarks = call.query.flag("allowWatchBookmarks");
-    let initial = call
-        .query
-        .text("sendInitialEvents")
-        .map(|_| call.query.flag("sendInitialEvents"));
-    let shelf = call.resource.shelf();
+    let initial = call.query.text("sendInitialEvents").map(|_| call.query.flag("sendInitialEvents"));
+    let drawer = call.resource.drawer();
     let now = state.store.revision();
 
     let mut first = VecDeque::new();
     // Without a version a watch begins with what is there; so does one that asks for it.
     let with_present = initial.unwrap_or(since == 0);
-    let from = if with_present || since == 0 {
-        now
-    } else {
-        since
-    };
-    let (missed, ticket) = match state.store.watch(&shelf, from) {
+    let from = if with_present || since == 0 { now } else { since };
+    let (missed, ticket) = match state.store.watch(&drawer, from) {
         Ok(opened) => opened,
         Err(compacted) => {
             // The real server refuses inside the body: the answer's status is 200 all the same.
-            let refusal = Refusal::expired(format!(
-                "too old resource version: {since} ({})",
-                compacted.oldest
-            ));
+            let refusal = Refusal::expired(format!("too old resource version: {since} ({})", compacted.oldest));
             let mut line = VecDeque::new();
             line.push_back(Line::Event("ERROR", refusal.body()));
             let ticket = state.store.closed_ticket();
@@ -88,12 +78,9 @@ pub(crate) fn open(state: &mut State, call: &Call) -> Result<Watch, Refusal> {
         }
     };
     if with_present {
-        for object in state.store.list(&shelf, selection.namespace.as_deref()) {
+        for object in state.store.list(&drawer, selection.namespace.as_deref()) {
             if selection.matches(&object) {
-                first.push_back(Line::Event(
-                    "ADDED",
-                    show::object(&object, &call.resource, call.shape),
-                ));
+                first.push_back(Line::Event("ADDED", show::object(&object, &call.resource, call.shape)));
             }
         }
         if initial == Some(true) && bookmarks {
@@ -102,46 +89,20 @@ pub(crate) fn open(state: &mut State, call: &Call) -> Result<Watch, Refusal> {
             first.push_back(Line::Event("BOOKMARK", mark));
         }
     }
-    first.extend(
-        missed
-            .iter()
-            .filter_map(|change| told(change, &selection, &call.resource, call.shape)),
-    );
+    first.extend(missed.iter().filter_map(|change| told(change, &selection, &call.resource, call.shape)));
     let lifetime = match call.query.number("timeoutSeconds") {
-        Some(seconds) if seconds > 0 => {
-            Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
-        }
+        Some(seconds) if seconds > 0 => Duration::from_secs(u64::try_from(seconds).unwrap_or_default()),
         _ => state.chance.watch_lifetime(),
     };
-    Ok(Watch {
-        resource: call.resource.clone(),
-        selection,
-        shape: call.shape,
-        ticket,
-        first,
-        bookmarks,
-        lifetime,
-    })
+    Ok(Watch { resource: call.resource.clone(), selection, shape: call.shape, ticket, first, bookmarks, lifetime })
 }
 
 /// The watch as the body of an answer: each line as soon as it is known, nothing twice, nothing out of order.
-pub(crate) fn body(
-    watch: Watch,
-    server: Arc<Server>,
-) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send {
+pub(crate) fn body(watch: Watch, server: Arc<Server>) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send {
     let now = tokio::time::Instant::now();
     let end = now + watch.lifetime;
-    let leave = Leave {
-        server,
-        id: watch.ticket.id,
-    };
-    let running = Running {
-        watch,
-        leave,
-        end,
-        next_mark: now + BOOKMARK_EVERY,
-        over: false,
-    };
+    let leave = Leave { server, id: watch.ticket.id };
+    let running = Running { watch, leave, end, next_mark: now + BOOKMARK_EVERY, over: false };
     stream::unfold(running, |mut running| async move {
         if running.over {
             return None;
@@ -154,10 +115,7 @@ pub(crate) fn body(
             }
             Line::Cut => {
                 running.over = true;
-                Some((
-                    Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
-                    running,
-                ))
+                Some((Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)), running))
             }
         }
     })
@@ -204,19 +162,15 @@ impl Running {
                 }
             };
             let line = match delivery {
-                Delivery::Change(change) => {
-                    told(&change, &watch.selection, &watch.resource, watch.shape)
+                Delivery::Change(change) => told(&change, &watch.selection, &watch.resource, watch.shape),
+                Delivery::UpTo(revision) => {
+                    Some(Line::Event("BOOKMARK", bookmark(&watch.resource, watch.shape, revision)))
                 }
-                Delivery::UpTo(revision) => Some(Line::Event(
-                    "BOOKMARK",
-                    bookmark(&watch.resource, watch.shape, revision),
-                )),
                 Delivery::End(Ending::Closed) => return None,
                 Delivery::End(Ending::Cut) => Some(Line::Cut),
                 Delivery::End(Ending::Expired) => Some(Line::Event(
                     "ERROR",
-                    Refusal::expired("The resourceVersion for the provided watch is too old.")
-                        .body(),
+                    Refusal::expired("The resourceVersion for the provided watch is too old.").body(),
                 )),
             };
             if line.is_some() {
@@ -228,10 +182,7 @@ impl Running {
 
 /// What a change is to a watch of a selection: coming into it is an addition, leaving it a deletion.
 fn told(change: &Change, selection: &Selection, resource: &Resource, shape: Shape) -> Option<Line> {
-    let was = change
-        .before
-        .as_ref()
-        .filter(|before| selection.matches(before));
+    let was = change.before.as_ref().filter(|before| selection.matches(before));
     let is = !change.deleted && selection.matches(&change.after);
     let (kind, object) = match (was, is) {
         (None, false) => return None,
@@ -250,10 +201,7 @@ fn told(change: &Change, selection: &Selection, resource: &Resource, shape: Shap
 fn bookmark(resource: &Resource, shape: Shape, revision: u64) -> Value {
     let (kind, api_version) = match shape {
         Shape::Whole => (resource.kind.clone(), resource.api_version()),
-        Shape::Metadata => (
-            "PartialObjectMetadata".to_owned(),
-            "meta.k8s.io/v1".to_owned(),
-        ),
+        Shape::Metadata => ("PartialObjectMetadata".to_owned(), "meta.k8s.io/v1".to_owned()),
     };
     json!({"kind": kind, "apiVersion": api_version, "metadata": {"resourceVersion": revision.to_string(), "creationTimestamp": null}})
 }
@@ -264,27 +212,17 @@ fn check_options(call: &Call) -> Result<(), Refusal> {
     let initial = call.query.text("sendInitialEvents").is_some();
     let forbidden = |why| Cause::forbidden("resourceVersionMatch", why);
     if initial && wanted != Some("NotOlderThan") {
-        causes.push(forbidden(
-            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        ));
+        causes.push(forbidden("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
     }
     if let Some(wanted) = wanted {
         if !initial {
-            causes.push(forbidden(
-                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-            ));
+            causes.push(forbidden("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"));
         }
         if wanted != "NotOlderThan" {
-            causes.push(Cause::not_supported(
-                "resourceVersionMatch",
-                &wanted.into(),
-                &["NotOlderThan"],
-            ));
+            causes.push(Cause::not_supported("resourceVersionMatch", &wanted.into(), &["NotOlderThan"]));
         }
         if call.query.text("continue").is_some() {
-            causes.push(forbidden(
-                "resourceVersionMatch is forbidden when continue is provided",
-            ));
+            causes.push(forbidden("resourceVersionMatch is forbidden when continue is provided"));
         }
     }
     refuse_options(&causes)

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::builtin;
 use super::call::Call;
+use super::defaults;
 use super::managed;
 use super::object::{Object, time_text};
 use super::prepare;
@@ -29,7 +30,7 @@ pub(crate) fn update(state: &mut State, call: &Call) -> Result<(u16, Value), Ref
     let object = call.object()?;
     check_name(&object, call)?;
     let resource = &call.resource;
-    if state.store.get(&resource.shelf(), &call.key()).is_none()
+    if state.store.get(&resource.drawer(), &call.key()).is_none()
         && call.subresource.is_none()
         && builtin::creates_on_update(&resource.group, &resource.plural)
     {
@@ -41,29 +42,16 @@ pub(crate) fn update(state: &mut State, call: &Call) -> Result<(u16, Value), Ref
 }
 
 /// Creates an object: places it, names it, fills in what the server owns, checks it, keeps it.
-pub(crate) fn insert(
-    state: &mut State,
-    call: &Call,
-    mut object: Object,
-    means: Means,
-) -> Result<Arc<Object>, Refusal> {
+pub(crate) fn insert(state: &mut State, call: &Call, mut object: Object, means: Means) -> Result<Arc<Object>, Refusal> {
     let resource = &call.resource;
     place(&mut object, call)?;
     if resource.namespaced {
-        let namespace = state
-            .namespace(&call.namespace)
-            .ok_or_else(|| Refusal::not_found_named("namespaces", &call.namespace))?;
+        let namespace =
+            state.namespace(&call.namespace).ok_or_else(|| Refusal::not_found_named("namespaces", &call.namespace))?;
         if namespace.is_terminating() {
-            let why = format!(
-                "unable to create new content in namespace {} because it is being terminated",
-                call.namespace
-            );
-            return Err(Refusal::forbidden_in_terminating(
-                resource,
-                object.name(),
-                &why,
-                &call.namespace,
-            ));
+            let why =
+                format!("unable to create new content in namespace {} because it is being terminated", call.namespace);
+            return Err(Refusal::forbidden_in_terminating(resource, object.name(), &why, &call.namespace));
         }
     }
     let generated = object.name().is_empty() && !object.meta_text("generateName").is_empty();
@@ -74,36 +62,30 @@ pub(crate) fn insert(
         object.set_meta("name", Some(name.into()));
     }
     if !object.resource_version().is_empty() && object.resource_version() != "0" {
-        return Err(Refusal::unknown(
-            "resourceVersion should not be set on objects to be created",
-        ));
+        return Err(Refusal::unknown("resourceVersion should not be set on objects to be created"));
     }
-    for field in [
-        "resourceVersion",
-        "selfLink",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "generation",
-    ] {
+    for field in ["resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"] {
         object.set_meta(field, None);
     }
     object.set_meta("uid", Some(state.chance.uid().into()));
     object.set_meta("creationTimestamp", Some(time_text(call.now).into()));
+    object.drop_empty_metadata();
+    defaults::fill(&mut object, resource);
+    if means != Means::Apply {
+        managed::track(None, &mut object, call);
+    }
     prepare::creation(&mut object, resource);
     let causes = validate::creation(&object, resource);
     if !causes.is_empty() {
         return Err(Refusal::invalid(resource, object.name(), &causes));
     }
     let key = name_of(&object);
-    if state.store.get(&resource.shelf(), &key).is_some() {
+    if state.store.get(&resource.drawer(), &key).is_some() {
         return Err(if generated {
             Refusal::generated_name_taken(resource, object.name())
         } else {
             Refusal::already_exists(resource, object.name())
         });
-    }
-    if means != Means::Apply {
-        managed::track(None, &mut object, call);
     }
     if call.is_dry_run() {
         return Ok(Arc::new(object));
@@ -129,12 +111,8 @@ pub(crate) fn change(
     make: impl FnOnce(&Object) -> Result<Object, Refusal>,
 ) -> Result<Arc<Object>, Refusal> {
     let resource = &call.resource;
-    let (shelf, key) = (resource.shelf(), call.key());
-    let old = state
-        .store
-        .get(&shelf, &key)
-        .cloned()
-        .ok_or_else(|| Refusal::not_found(resource, call.name()))?;
+    let (drawer, key) = (resource.drawer(), call.key());
+    let old = state.store.get(&drawer, &key).cloned().ok_or_else(|| Refusal::not_found(resource, call.name()))?;
     let mut new = make(&old)?;
 
     if means == Means::Update && !new.uid().is_empty() && new.uid() != old.uid() {
@@ -149,14 +127,9 @@ pub(crate) fn change(
     }
     check_version(&new, &old, call)?;
     place(&mut new, call)?;
-    for field in [
-        "uid",
-        "creationTimestamp",
-        "generation",
-        "resourceVersion",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-    ] {
+    for field in
+        ["uid", "creationTimestamp", "generation", "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds"]
+    {
         let owned_by_client = field == "uid" && !new.uid().is_empty();
         let unset_by_server = field.starts_with("deletion") && !old.is_terminating();
         if !owned_by_client && !unset_by_server {
@@ -164,24 +137,24 @@ pub(crate) fn change(
         }
     }
     new.set_meta("selfLink", None);
+    new.drop_empty_metadata();
+    defaults::fill(&mut new, resource);
+    // The scale of a custom resource leaves no owner behind, on the real server either.
+    let unowned = resource.is_custom() && call.subresource == Some(Subresource::Scale);
+    if means != Means::Apply && !unowned {
+        managed::track(Some(&old), &mut new, call);
+    }
     prepare::change(&mut new, &old, resource, call.subresource);
-    let causes = validate::change(&new, &old);
+    let causes = validate::change(&new, &old, resource);
     if !causes.is_empty() {
         return Err(Refusal::invalid(resource, call.name(), &causes));
     }
     if prepare::spec_changed(&new, &old, resource) {
         new.set_meta("generation", Some(json!(old.generation() + 1)));
     }
-    if means != Means::Apply {
-        managed::track(Some(&old), &mut new, call);
-    }
     let finished = old.is_terminating()
         && new.finalizers().is_empty()
-        && old
-            .meta("deletionGracePeriodSeconds")
-            .and_then(Value::as_i64)
-            .unwrap_or_default()
-            == 0
+        && old.meta("deletionGracePeriodSeconds").and_then(Value::as_i64).unwrap_or_default() == 0
         && !namespace_is_in_use(&new, call);
     if call.is_dry_run() || (!finished && new == *old) {
         return Ok(Arc::new(new));
@@ -197,19 +170,14 @@ pub(crate) fn change(
 /// A namespace also waits for the finalizers in its specification.
 fn namespace_is_in_use(new: &Object, call: &Call) -> bool {
     call.resource.is("", "namespaces")
-        && new
-            .at(&["spec", "finalizers"])
-            .and_then(Value::as_array)
-            .is_some_and(|finalizers| !finalizers.is_empty())
+        && new.at(&["spec", "finalizers"]).and_then(Value::as_array).is_some_and(|finalizers| !finalizers.is_empty())
 }
 
 /// Refuses an object that says it is another than the path says.
 pub(crate) fn check_name(object: &Object, call: &Call) -> Result<(), Refusal> {
     let name = call.name();
     if object.name().is_empty() {
-        let message = format!(
-            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
-        );
+        let message = format!("the name of the object ({name} based on URL) was undeterminable: name must be provided");
         return Err(Refusal::bad_request(message));
     }
     if object.name() != name {
@@ -220,9 +188,7 @@ pub(crate) fn check_name(object: &Object, call: &Call) -> Result<(), Refusal> {
     }
     let (given, namespace) = (object.namespace(), &call.namespace);
     if !namespace.is_empty() && !given.is_empty() && given != namespace {
-        let message = format!(
-            "the namespace of the object ({given}) does not match the namespace on the request ({namespace})"
-        );
+        let message = "the namespace of the provided object does not match the namespace sent on the request";
         return Err(Refusal::bad_request(message));
     }
     Ok(())
@@ -232,22 +198,12 @@ fn check_version(new: &Object, old: &Object, call: &Call) -> Result<(), Refusal>
     let resource = &call.resource;
     let given = new.resource_version();
     if given.is_empty() || given == "0" {
-        let unconditional =
-            !resource.is_custom() && !builtin::needs_version(&resource.group, &resource.plural);
+        let unconditional = !resource.is_custom() && !builtin::needs_version(&resource.group, &resource.plural);
         if unconditional || call.subresource == Some(Subresource::Status) && !resource.is_custom() {
             return Ok(());
         }
-        let cause = Cause::invalid_shown(
-            "metadata.resourceVersion",
-            "0x0",
-            "must be specified for an update",
-        );
-        return Err(Refusal::invalid_kind(
-            &resource.group,
-            &resource.plural,
-            call.name(),
-            &[cause],
-        ));
+        let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+        return Err(Refusal::invalid_kind(&resource.group, &resource.plural, call.name(), &[cause]));
     }
     if given != old.resource_version() {
         let why = "the object has been modified; please apply your changes to the latest version and try again";
@@ -258,15 +214,10 @@ fn check_version(new: &Object, old: &Object, call: &Call) -> Result<(), Refusal>
 
 /// Puts an object into the namespace of the path, which it may not contradict.
 fn place(object: &mut Object, call: &Call) -> Result<(), Refusal> {
-    let expected = if call.resource.namespaced {
-        call.namespace.as_str()
-    } else {
-        ""
-    };
+    let expected = if call.resource.namespaced { call.namespace.as_str() } else { "" };
     let given = object.namespace();
     if !given.is_empty() && given != expected {
-        let message =
-            "the namespace of the provided object does not match the namespace sent on the request";
+        let message = "the namespace of the provided object does not match the namespace sent on the request";
         return Err(Refusal::bad_request(message));
     }
     let namespace = Some(Value::from(expected)).filter(|_| !expected.is_empty());
@@ -277,17 +228,8 @@ fn place(object: &mut Object, call: &Call) -> Result<(), Refusal> {
 fn registry_key(call: &Call) -> String {
     let resource = &call.resource;
     let mut key = String::from("/registry");
-    let group = if resource.is_custom() {
-        resource.group.as_str()
-    } else {
-        ""
-    };
-    for part in [
-        group,
-        resource.plural.as_str(),
-        call.namespace.as_str(),
-        call.name(),
-    ] {
+    let group = if resource.is_custom() { resource.group.as_str() } else { "" };
+    for part in [group, resource.plural.as_str(), call.namespace.as_str(), call.name()] {
         if !part.is_empty() {
             key.push('/');
             key.push_str(part);

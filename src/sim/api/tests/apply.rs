@@ -34,47 +34,25 @@ async fn a_conflict_names_the_other_manager_and_the_fields() {
     let api = Api::new(Options::new());
     let deployments: Typed<Deployment> = Typed::namespaced(api.client(), "default");
     let lariat = PatchParams::apply("lariat");
-    deployments
-        .patch("web", &lariat, &Patch::Apply(config(1, "web:1")))
-        .await
-        .unwrap();
-    deployments
-        .patch(
-            "web",
-            &PatchParams::default(),
-            &Patch::Merge(json!({"spec": {"replicas": 3}})),
-        )
-        .await
-        .unwrap();
+    deployments.patch("web", &lariat, &Patch::Apply(config(1, "web:1"))).await.unwrap();
+    deployments.patch("web", &PatchParams::default(), &Patch::Merge(json!({"spec": {"replicas": 3}}))).await.unwrap();
 
-    let refused = deployments
-        .patch("web", &lariat, &Patch::Apply(config(2, "web:1")))
-        .await
-        .unwrap_err();
+    let refused = deployments.patch("web", &lariat, &Patch::Apply(config(2, "web:1"))).await.unwrap_err();
     assert_eq!(
         message(refused),
         "409 Conflict: Apply failed with 1 conflict: conflict with \"unknown\" using apps/v1: .spec.replicas"
     );
 
     // The same value is no conflict: both own it.
-    deployments
-        .patch("web", &lariat, &Patch::Apply(config(3, "web:1")))
-        .await
-        .unwrap();
+    deployments.patch("web", &lariat, &Patch::Apply(config(3, "web:1"))).await.unwrap();
     let other = PatchParams::apply("other");
-    let refused = deployments
-        .patch("web", &other, &Patch::Apply(config(4, "web:2")))
-        .await
-        .unwrap_err();
+    let refused = deployments.patch("web", &other, &Patch::Apply(config(4, "web:2"))).await.unwrap_err();
     assert_eq!(
         message(refused),
         "409 Conflict: Apply failed with 3 conflicts: conflicts with \"lariat\":\n- .spec.replicas\n\
          - .spec.template.spec.containers[name=\"web\"].image\nconflicts with \"unknown\" using apps/v1:\n- .spec.replicas",
     );
-    let forced = deployments
-        .patch("web", &other.force(), &Patch::Apply(config(4, "web:2")))
-        .await
-        .unwrap();
+    let forced = deployments.patch("web", &other.force(), &Patch::Apply(config(4, "web:2"))).await.unwrap();
     assert_eq!(forced.spec.unwrap().replicas, Some(4));
 }
 
@@ -83,54 +61,28 @@ async fn what_a_manager_no_longer_names_goes_unless_another_owns_it() {
     let api = Api::new(Options::new());
     let maps: Typed<ConfigMap> = Typed::namespaced(api.client(), "default");
     let apply = |data: Value| {
-        Patch::Apply(
-            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}, "data": data}),
-        )
+        Patch::Apply(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}, "data": data}))
     };
     let (a, b) = (PatchParams::apply("a"), PatchParams::apply("b"));
-    maps.patch("m", &a, &apply(json!({"x": "1", "y": "1"})))
-        .await
-        .unwrap();
-    maps.patch("m", &b, &apply(json!({"y": "1", "z": "1"})))
-        .await
-        .unwrap();
+    maps.patch("m", &a, &apply(json!({"x": "1", "y": "1"}))).await.unwrap();
+    maps.patch("m", &b, &apply(json!({"y": "1", "z": "1"}))).await.unwrap();
     let left = maps.patch("m", &a, &apply(json!({}))).await.unwrap();
     assert_eq!(json!(left.data), json!({"y": "1", "z": "1"}));
     let version = left.metadata.resource_version;
-    let same = maps
-        .patch("m", &b, &apply(json!({"y": "1", "z": "1"})))
-        .await
-        .unwrap();
-    assert_eq!(
-        same.metadata.resource_version, version,
-        "a configuration applied again changes nothing"
-    );
+    let same = maps.patch("m", &b, &apply(json!({"y": "1", "z": "1"}))).await.unwrap();
+    assert_eq!(same.metadata.resource_version, version, "a configuration applied again changes nothing");
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_write_is_written_down_with_its_manager() {
     let api = Api::new(Options::new());
     let maps: Typed<ConfigMap> = Typed::namespaced(api.client(), "default");
-    let map: ConfigMap = serde_json::from_value(
-        json!({"metadata": {"name": "m", "labels": {"l": "1"}}, "data": {"a": "1"}}),
-    )
-    .unwrap();
-    let post = PostParams {
-        field_manager: Some("maker".into()),
-        ..PostParams::default()
-    };
+    let map: ConfigMap =
+        serde_json::from_value(json!({"metadata": {"name": "m", "labels": {"l": "1"}}, "data": {"a": "1"}})).unwrap();
+    let post = PostParams { field_manager: Some("maker".into()), ..PostParams::default() };
     maps.create(&post, &map).await.unwrap();
-    let patch = PatchParams {
-        field_manager: Some("changer".into()),
-        ..PatchParams::default()
-    };
-    maps.patch(
-        "m",
-        &patch,
-        &Patch::Merge(json!({"data": {"a": "2", "b": "1"}})),
-    )
-    .await
-    .unwrap();
+    let patch = PatchParams { field_manager: Some("changer".into()), ..PatchParams::default() };
+    maps.patch("m", &patch, &Patch::Merge(json!({"data": {"a": "2", "b": "1"}}))).await.unwrap();
     let stored = api.get("cm", "default", "m").unwrap();
     assert_eq!(
         stored["metadata"]["managedFields"],

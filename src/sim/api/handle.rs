@@ -15,7 +15,7 @@ use super::fault::Rule;
 use super::ledger::{Request, Verb};
 use super::object::{Object, time_text};
 use super::program::{LogLine, Program};
-use super::resource::{Resource, Shelf};
+use super::resource::{Drawer, Resource};
 use super::server::Server;
 use super::show;
 use super::state::{StandIns, State, name_of};
@@ -45,14 +45,8 @@ pub struct Options {
 impl Options {
     /// Seed 1, virtual 2026-01-01T00:00:00Z as the start, a history of 10,000 changes, the usual stand-ins.
     pub fn new() -> Self {
-        let start =
-            jiff::Timestamp::from_second(1_767_225_600).expect("the beginning of 2026 is a time");
-        Self {
-            seed: 1,
-            clock: Clock::starting_at(start),
-            history: 10_000,
-            stand_ins: StandIns::default(),
-        }
+        let start = jiff::Timestamp::from_second(1_767_225_600).expect("the beginning of 2026 is a time");
+        Self { seed: 1, clock: Clock::starting_at(start), history: 10_000, stand_ins: StandIns::default() }
     }
 }
 
@@ -87,15 +81,8 @@ impl Drop for Guard {
 impl Api {
     /// A server with the four namespaces that are always there and nothing else.
     pub fn new(options: Options) -> Self {
-        let state = State::new(
-            options.seed,
-            options.history,
-            options.stand_ins,
-            options.clock.now(),
-        );
-        Self {
-            server: Server::new(state, options.clock),
-        }
+        let state = State::new(options.seed, options.history, options.stand_ins, options.clock.now());
+        Self { server: Server::new(state, options.clock) }
     }
 
     /// A client with a connection in memory for each request: everything works, exec too.
@@ -114,10 +101,7 @@ impl Api {
     /// runs, so serve from a runtime that is not paused or keep it from jumping.
     pub async fn serve(&self) -> io::Result<Served> {
         let listener = Listener::open(self.server.clone()).await?;
-        Ok(Served {
-            address: listener.address,
-            _listener: listener,
-        })
+        Ok(Served { address: listener.address, _listener: listener })
     }
 
     /// The server's time.
@@ -131,8 +115,7 @@ impl Api {
     /// Uid, creation time and generation are filled in where they are left out.
     pub fn put(&self, object: Value) -> Result<Value, Refusal> {
         let now = self.clock().now();
-        let object =
-            Object::new(object).ok_or_else(|| Refusal::bad_request("an object was expected"))?;
+        let object = Object::new(object).ok_or_else(|| Refusal::bad_request("an object was expected"))?;
         self.server.with(|state| {
             let resource = state
                 .registry
@@ -145,8 +128,8 @@ impl Api {
 
     /// [`Self::put`] for every document of a YAML text.
     pub fn load(&self, yaml: &str) -> Result<(), Refusal> {
-        let documents: Vec<Value> = serde_saphyr::from_multiple(yaml)
-            .map_err(|error| Refusal::bad_request(format!("not YAML: {error}")))?;
+        let documents: Vec<Value> =
+            serde_saphyr::from_multiple(yaml).map_err(|error| Refusal::bad_request(format!("not YAML: {error}")))?;
         documents
             .into_iter()
             .filter(|document| !document.is_null())
@@ -158,7 +141,7 @@ impl Api {
     pub fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
         self.server.with(|state| {
             let resource = state.registry.by_word(kind)?;
-            let object = state.store.get(&resource.shelf(), &key(namespace, name))?;
+            let object = state.store.get(&resource.drawer(), &key(namespace, name))?;
             Some(show::object(object, &resource, Shape::Whole))
         })
     }
@@ -170,22 +153,13 @@ impl Api {
                 return Vec::new();
             };
             let namespace = Some(namespace).filter(|namespace| !namespace.is_empty());
-            let objects = state.store.list(&resource.shelf(), namespace);
-            objects
-                .iter()
-                .map(|object| show::object(object, &resource, Shape::Whole))
-                .collect()
+            let objects = state.store.list(&resource.drawer(), namespace);
+            objects.iter().map(|object| show::object(object, &resource, Shape::Whole)).collect()
         })
     }
 
     /// Changes an object in place, status included, past every check. False if it is not there.
-    pub fn change(
-        &self,
-        kind: &str,
-        namespace: &str,
-        name: &str,
-        act: impl FnOnce(&mut Value),
-    ) -> bool {
+    pub fn change(&self, kind: &str, namespace: &str, name: &str, act: impl FnOnce(&mut Value)) -> bool {
         let now = self.clock().now();
         self.server.with(|state| {
             let Some((resource, object)) = find(state, kind, namespace, name) else {
@@ -218,10 +192,7 @@ impl Api {
 
     /// The requests of one verb on one resource (its plural), oldest first.
     pub fn requests_of(&self, verb: Verb, resource: &str) -> Vec<Request> {
-        self.requests()
-            .into_iter()
-            .filter(|request| request.verb == verb && request.resource == resource)
-            .collect()
+        self.requests().into_iter().filter(|request| request.verb == verb && request.resource == resource).collect()
     }
 
     /// How many watches of a resource (its plural, without its group) are open.
@@ -232,27 +203,20 @@ impl Api {
     /// Puts a fault in place, until its guard is dropped.
     pub fn fault(&self, rule: Rule) -> Guard {
         let rule = self.server.with(|state| state.rules.add(rule));
-        Guard {
-            server: self.server.clone(),
-            rule,
-        }
+        Guard { server: self.server.clone(), rule }
     }
 
     /// Ends the open watches of a kind, or all of them with an empty word, in this way.
     pub fn drop_watches(&self, kind: &str, ending: &Ending) {
         self.server.with(|state| {
-            let shelf = state
-                .registry
-                .by_word(kind)
-                .map(|resource| resource.shelf());
-            state.store.end_watches(shelf.as_ref(), ending);
+            let drawer = state.registry.by_word(kind).map(|resource| resource.drawer());
+            state.store.end_watches(drawer.as_ref(), ending);
         });
     }
 
     /// Forgets the history: whoever asks for a version before the present gets 410.
     pub fn compact(&self) {
-        self.server
-            .with(|state| state.store.compact(state.store.revision()));
+        self.server.with(|state| state.store.compact(state.store.revision()));
     }
 
     /// The revision of the last change, as `resourceVersion` counts.
@@ -262,25 +226,18 @@ impl Api {
 
     /// Answers exec in all containers of an image, named with or without its tag.
     pub fn program(&self, image: &str, program: impl Program + 'static) {
-        self.server
-            .with(|state| state.programs.in_image(image, Arc::new(program)));
+        self.server.with(|state| state.programs.in_image(image, Arc::new(program)));
     }
 
     /// Answers exec in one pod.
     pub fn pod_program(&self, namespace: &str, pod: &str, program: impl Program + 'static) {
-        self.server
-            .with(|state| state.programs.in_pod(namespace, pod, Arc::new(program)));
+        self.server.with(|state| state.programs.in_pod(namespace, pod, Arc::new(program)));
     }
 
     /// Prints a line into the log of all containers of a pod.
     pub fn print(&self, namespace: &str, pod: &str, text: &str) {
-        let line = LogLine {
-            container: None,
-            at: self.clock().now(),
-            text: text.to_owned(),
-        };
-        self.server
-            .with(|state| state.programs.print(namespace, pod, line));
+        let line = LogLine { container: None, at: self.clock().now(), text: text.to_owned() };
+        self.server.with(|state| state.programs.print(namespace, pod, line));
     }
 }
 
@@ -303,34 +260,18 @@ impl Served {
 }
 
 fn key(namespace: &str, name: &str) -> Name {
-    Name {
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-    }
+    Name { namespace: namespace.to_owned(), name: name.to_owned() }
 }
 
-fn find(
-    state: &State,
-    kind: &str,
-    namespace: &str,
-    name: &str,
-) -> Option<(Arc<Resource>, Arc<Object>)> {
+fn find(state: &State, kind: &str, namespace: &str, name: &str) -> Option<(Arc<Resource>, Arc<Object>)> {
     let resource = state.registry.by_word(kind)?;
-    let object = state
-        .store
-        .get(&resource.shelf(), &key(namespace, name))?
-        .clone();
+    let object = state.store.get(&resource.drawer(), &key(namespace, name))?.clone();
     Some((resource, object))
 }
 
 impl State {
     /// Keeps an object as a test's set-up gives it.
-    fn set_up(
-        &mut self,
-        resource: &Resource,
-        mut object: Object,
-        now: jiff::Timestamp,
-    ) -> Arc<Object> {
+    fn set_up(&mut self, resource: &Resource, mut object: Object, now: jiff::Timestamp) -> Arc<Object> {
         if !resource.namespaced {
             object.set_meta("namespace", None);
         } else if object.namespace().is_empty() {
@@ -340,9 +281,9 @@ impl State {
         if !namespace.is_empty() {
             self.make_namespace(&namespace, now);
         }
-        let shelf: Shelf = resource.shelf();
+        let drawer: Drawer = resource.drawer();
         let name = name_of(&object);
-        let old = self.store.get(&shelf, &name).cloned();
+        let old = self.store.get(&drawer, &name).cloned();
         let kept = |field: &str| old.as_ref().and_then(|old| old.meta(field).cloned());
         let uid = kept("uid").unwrap_or_else(|| self.chance.uid().into());
         let mut fill = |field: &str, value: Value| {
@@ -351,10 +292,7 @@ impl State {
             }
         };
         fill("uid", uid);
-        fill(
-            "creationTimestamp",
-            kept("creationTimestamp").unwrap_or_else(|| time_text(now).into()),
-        );
+        fill("creationTimestamp", kept("creationTimestamp").unwrap_or_else(|| time_text(now).into()));
         if resource.generation {
             fill("generation", kept("generation").unwrap_or_else(|| 1.into()));
         }
