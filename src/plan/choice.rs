@@ -72,13 +72,11 @@ fn keep(steps: &[Step], name: &str, kept: &mut BTreeSet<StepId>, all: bool) -> b
             wanted.push(at);
         }
     }
+    // What is named keeps only what is named in it; what is needed is kept whole.
+    kept.extend(wanted.iter().map(|at| steps[*at].id.clone()));
     while let Some(at) = wanted.pop() {
-        let step = &steps[at];
-        if !kept.insert(step.id.clone()) {
-            continue;
-        }
-        for (other, needed) in steps.iter().enumerate().filter(|(_, other)| step.needs.contains(&other.id)) {
-            if !kept.contains(&needed.id) {
+        for (other, needed) in steps.iter().enumerate() {
+            if steps[at].needs.contains(&needed.id) && kept.insert(needed.id.clone()) {
                 keep(needed.children(), name, kept, true);
                 wanted.push(other);
             }

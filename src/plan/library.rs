@@ -5,14 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::raw::{RawBody, RawFile, RawStep};
 use super::source::{Sources, tidy};
-use super::{Files, Problem, Spot, quote, tree};
+use super::{Files, Problem, Spot, tree};
 use crate::event::PlanFile;
 
 /// How deep parts may stand inside each other.
 const MAX_PARTS: usize = 16;
-
-/// How many keys may hang on each other with dots: the parser would follow them down the stack.
-const MAX_DOTS: usize = 64;
 
 /// The plan and its parts.
 pub(super) struct Library<'f> {
@@ -40,7 +37,11 @@ impl<'f> Library<'f> {
         };
         let path = tidy(&files.shown(path));
         let plan = match library.sources.read(&path) {
-            Ok(source) => library.file(source, &path),
+            Ok(source) => {
+                let plan = library.file(source, &path);
+                library.is_a_plan(plan);
+                plan
+            }
             Err(sentence) => {
                 let problem = Problem::on_command_line(sentence);
                 library.problems.push(problem.split_help());
@@ -49,6 +50,34 @@ impl<'f> Library<'f> {
         };
         library.own = library.sources.read.len();
         (library, plan)
+    }
+
+    /// What a part may lack, and a plan may not.
+    fn is_a_plan(&mut self, plan: Option<usize>) {
+        let Some(file) = plan.map(|plan| &self.files[plan]) else { return };
+        let source = file.source;
+        let told = |problem: &Problem| problem.spot.as_ref().is_some_and(|spot| spot.file == source);
+        // A misspelled table is told already, and its steps may be all that was meant.
+        if self.problems.iter().any(told) {
+            return;
+        }
+        let spot = Spot::new(source, 0..0);
+        if file.tables.is_empty() {
+            let problem = Problem::at(spot, format!("`{}` is empty", self.sources.path_of(source)));
+            self.problems.push(problem.help("a plan begins with `[plan]` and has steps such as `[steps.install]`"));
+            return;
+        }
+        let named = file.header.name.is_some();
+        if file.steps.is_empty() {
+            let problem = Problem::at(spot.clone(), "the plan has no steps");
+            self.problems.push(problem.help("a step is a table such as `[steps.install]`"));
+        }
+        if !named {
+            let table = self.files.last().and_then(|file| file.tables.iter().find(|(name, _)| name == "plan"));
+            let spot = table.map_or(spot, |(_, key)| Spot::new(source, key.clone()));
+            let problem = Problem::at(spot, "the plan has no name");
+            self.problems.push(problem.help("write `name = \"…\"` under `[plan]`"));
+        }
     }
 
     fn file(&mut self, source: usize, path: &Path) -> Option<usize> {
@@ -72,10 +101,6 @@ impl<'f> Library<'f> {
     /// Reads a file's tables.
     fn parse(&mut self, source: usize, path: &Path) -> Option<RawFile> {
         let text = self.sources.text_of(source).to_owned();
-        if let Some(span) = too_deep(&text) {
-            self.problems.push(Problem::at(Spot::new(source, span), "keys are nested too deeply"));
-            return None;
-        }
         let (table, errors) = tree::parse(&text);
         if !errors.is_empty() {
             // The recovered tables are partly wrong: what they lack was perhaps only misread.
@@ -140,7 +165,8 @@ impl<'f> Library<'f> {
                         step.body = RawBody::Broken;
                     }
                 }
-                RawBody::Verb(..) | RawBody::Broken => {}
+                RawBody::Verb(verb, item) => self.attach(file, verb, item, &mut step.mentions),
+                RawBody::Broken => {}
             }
         }
     }
@@ -179,38 +205,6 @@ impl Library<'_> {
     pub(super) fn plan_files(&self) -> Vec<PlanFile> {
         self.sources.read[..self.own].to_vec()
     }
-}
-
-/// Where a text has more dotted keys in one go than the stack should be trusted with.
-fn too_deep(text: &str) -> Option<std::ops::Range<usize>> {
-    let bytes = text.as_bytes();
-    let (mut at, mut dots, mut start) = (0, 0, 0);
-    while at < bytes.len() {
-        match bytes[at] {
-            b'#' => {
-                at += bytes[at..].iter().position(|b| *b == b'\n').unwrap_or(bytes.len() - at);
-                continue;
-            }
-            quote @ (b'"' | b'\'') => {
-                at = quote::end(bytes, at, quote);
-                continue;
-            }
-            b'.' => {
-                dots += 1;
-                if dots > MAX_DOTS {
-                    return Some(start..at);
-                }
-            }
-            b' ' | b'\t' => {}
-            byte if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') => {}
-            _ => {
-                dots = 0;
-                start = at + 1;
-            }
-        }
-        at += 1;
-    }
-    None
 }
 
 impl Problem {

@@ -11,9 +11,15 @@ use crate::expr::{Cel, Path, Template};
 #[derive(Clone, Debug)]
 pub(super) struct Mention {
     pub(super) path: Path,
-    /// Bytes of the file.
-    pub(super) span: Range<usize>,
+    pub(super) spot: Spot,
     pub(super) within: Within,
+}
+
+impl Mention {
+    /// Whether it stands in this part of a file.
+    pub(super) fn is_in(&self, file: usize, span: &Range<usize>) -> bool {
+        self.spot.file == file && span.start <= self.spot.start && self.spot.end <= span.end
+    }
 }
 
 /// Where an expression stands: it decides what may be named.
@@ -119,7 +125,7 @@ impl Texts<'_> {
 
     fn mention(&self, path: Path, item: &Item, value: &str, within: Within) -> Mention {
         let span = quote::locate(self.text, &item.span, value, &path.span);
-        Mention { path, span, within }
+        Mention { path, spot: self.spot(&span), within }
     }
 
     fn mistake(&mut self, mistake: &crate::expr::Mistake, item: &Item, value: &str) {

@@ -3,14 +3,18 @@
 //! Pure: it knows files only through a `Files` that is handed in, and neither
 //! Kubernetes' client nor the runtime. All mistakes are found here, all at once.
 
+mod attach;
 mod choice;
 mod condition;
 mod library;
 mod load;
+mod manifest;
 mod mention;
 mod names;
 mod objects;
 mod order;
+mod origin;
+#[expect(clippy::module_inception, reason = "the room is named for its main type")]
 mod plan;
 mod problem;
 mod quote;

@@ -62,11 +62,11 @@ impl<'a> Names<'a, '_> {
     fn file(&mut self) {
         let file = self.file;
         for mention in &file.mentions {
-            self.mention(mention, file.source, None);
+            self.mention(mention, None);
         }
         for (name, object) in &file.objects {
             for mention in &object.mentions {
-                self.mention(mention, object.key.file, None);
+                self.mention(mention, None);
             }
             self.source_of(name, object);
         }
@@ -86,7 +86,7 @@ impl<'a> Names<'a, '_> {
     /// Proposes what was probably meant.
     fn unknown(&mut self, spot: Spot, message: String, name: &str, known: Vec<String>) {
         let problem = Problem::at(spot, message);
-        self.problems.push(problem.suggest(name, known.iter().map(String::as_str)));
+        self.problems.push(problem.suggest(name, known));
     }
 
     // Selections.
@@ -166,7 +166,7 @@ impl<'a> Names<'a, '_> {
                 }
             }
             for mention in &step.mentions {
-                self.mention(mention, self.file.source, Some(&level));
+                self.mention(mention, Some(&level));
             }
             match &step.body {
                 RawBody::Steps(inner) => self.steps(inner, Some(&level)),
@@ -254,8 +254,8 @@ impl<'a> Names<'a, '_> {
 
     // Names in expressions.
 
-    fn mention(&mut self, mention: &Mention, source: usize, level: Option<&Level<'_, 'a>>) {
-        let spot = Spot::new(source, mention.span.clone());
+    fn mention(&mut self, mention: &Mention, level: Option<&Level<'_, 'a>>) {
+        let spot = mention.spot.clone();
         let root = mention.path.root();
         if let Err((message, help)) = self.root(mention, root, level) {
             self.problems.push(Problem::at(spot, message).maybe_help(help));
@@ -358,12 +358,12 @@ impl<'a> Names<'a, '_> {
                 .file
                 .objects
                 .iter()
-                .find(|(_, object)| object.mentions.iter().any(|other| other.span == mention.span));
+                .find(|(_, object)| object.mentions.iter().any(|other| other.spot == mention.spot));
             return own.is_none_or(|(name, _)| self.has_keys(name));
         }
         let on = level.and_then(|level| {
             let thats = &level.step().thats;
-            thats.iter().find(|(span, _)| span.start <= mention.span.start && mention.span.end <= span.end)
+            thats.iter().find(|(span, _)| mention.is_in(self.file.source, span))
         });
         on.is_none_or(|(_, on)| !self.file.objects.contains_key(on) || self.has_keys(on))
     }
@@ -405,12 +405,11 @@ impl<'a> Names<'a, '_> {
         let Some(level) = level else {
             // `[outputs]` are evaluated when everything in the file has settled.
             let order = Order::of(&self.file.steps);
-            match order.find(&spelled(name)) {
-                Some(target) => self.output(&order.steps[target], rest, spot, &in_expression(name)),
-                None => {
-                    let known = order.steps.iter().map(|step| in_expression(&step.name)).collect();
-                    self.unknown(spot, format!("there is no step `{name}`"), name, known);
-                }
+            if let Some(target) = order.find(&spelled(name)) {
+                self.output(&order.steps[target], rest, spot, &format!("steps.{name}"));
+            } else {
+                let known = order.steps.iter().map(|step| in_expression(&step.name)).collect();
+                self.unknown(spot, format!("there is no step `{name}`"), name, known);
             }
             return;
         };
@@ -457,13 +456,13 @@ impl<'a> Names<'a, '_> {
     /// Follows what comes after a step's name.
     fn output(&mut self, step: &'a RawStep, rest: &[Part], spot: Spot, so_far: &str) {
         let rest = match (&step.for_each, rest) {
-            (None, rest) | (Some(_), rest @ []) => rest,
             (Some(_), [Part::Name(name), ..]) if self.leads_somewhere(step, name) => {
                 let problem = Problem::at(spot, format!("`{}` has cells, and each has its own outputs", step.name));
                 self.problems.push(problem.help(format!("name a cell: `{so_far}[item]`, or `{so_far}['…']`")));
                 return;
             }
-            (Some(_), [_, rest @ ..]) => rest,
+            (Some(_), [_, cell @ ..]) => cell,
+            (_, rest) => rest,
         };
         let [Part::Name(name), deeper @ ..] = rest else { return };
         match &step.body {

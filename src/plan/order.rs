@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
 use petgraph::algo::tarjan_scc;
@@ -102,8 +103,8 @@ impl<'a> Order<'a> {
                     way.push(start);
                     return way;
                 }
-                if !from.contains_key(&need) {
-                    from.insert(need, step);
+                if let Entry::Vacant(vacant) = from.entry(need) {
+                    vacant.insert(step);
                     open.push_back(need);
                 }
             }

@@ -73,8 +73,9 @@ impl Problem {
     }
 
     /// Proposes what was probably meant by `word`, or else says what there is.
-    pub(super) fn suggest<'a>(self, word: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
-        let known: Vec<&str> = known.into_iter().collect();
+    pub(super) fn suggest<S: AsRef<str>>(self, word: &str, known: impl IntoIterator<Item = S>) -> Self {
+        let known: Vec<S> = known.into_iter().collect();
+        let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
         match text::suggest(word, known.iter().copied()) {
             Some(near) => self.help(format!("did you mean `{near}`?")),
             None if known.is_empty() => self,

@@ -20,23 +20,6 @@ pub(super) fn locate(file: &str, quoted: &Range<usize>, value: &str, range: &Ran
     start..end.max(start)
 }
 
-/// Where a quoted text ends that begins at `at`, roughly: enough not to take its dots for keys.
-pub(super) fn end(bytes: &[u8], at: usize, quote: u8) -> usize {
-    let long = bytes[at..].starts_with(&[quote; 3]);
-    let mut at = at + if long { 3 } else { 1 };
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\\' if quote == b'"' => at += 1,
-            b'\n' if !long => return at,
-            byte if byte == quote && long && bytes[at..].starts_with(&[quote; 3]) => return at + 3,
-            byte if byte == quote && !long => return at + 1,
-            _ => {}
-        }
-        at += 1;
-    }
-    bytes.len()
-}
-
 /// For each byte of the value, and its end, where it is spelled.
 fn offsets(raw: &str, value: &str) -> Option<Vec<usize>> {
     let (open, escapes) = if raw.starts_with("\"\"\"") {
@@ -48,7 +31,8 @@ fn offsets(raw: &str, value: &str) -> Option<Vec<usize>> {
     } else if raw.starts_with('\'') {
         (1, false)
     } else {
-        return None;
+        // A YAML text without quotes.
+        return (raw == value).then(|| (0..=raw.len()).collect());
     };
     let close = raw.len().checked_sub(open).filter(|close| *close >= open)?;
     let mut at = open;

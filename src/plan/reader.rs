@@ -40,9 +40,9 @@ pub(super) enum What {
 /// A mistake met while reading.
 #[derive(Clone, Debug)]
 pub(super) struct Mismatch {
-    pub(super) message: String,
-    pub(super) help: Option<String>,
-    pub(super) instead: Option<String>,
+    pub(super) message: Box<str>,
+    pub(super) help: Option<Box<str>>,
+    pub(super) instead: Option<Box<str>>,
     /// Bytes of the file; without them the table itself is meant.
     pub(super) span: Option<Range<usize>>,
     /// The key whose entry is to be left out to read on.
@@ -72,7 +72,6 @@ pub(super) fn read<'a, T>(item: &'a Item, each: impl Fn(Reader<'a, '_>) -> Resul
     let session = Session::default();
     let mut mistakes = Vec::new();
     loop {
-        session.met.borrow_mut().clear();
         let reader = Reader { item, key: "", session: &session };
         match each(reader) {
             Ok(value) => {
@@ -110,7 +109,7 @@ pub(super) fn read_written<T: de::DeserializeOwned>(value: &Value) -> Result<T, 
 fn read_value<T: de::DeserializeOwned>(value: &Value, lenient: bool) -> Result<T, String> {
     let item = Item::of(value);
     let session = Session { lenient, ..Session::default() };
-    T::deserialize(Reader { item: &item, key: "", session: &session }).map_err(|mistake| mistake.message)
+    T::deserialize(Reader { item: &item, key: "", session: &session }).map_err(|mistake| mistake.message.into_string())
 }
 
 #[derive(Default)]
@@ -131,7 +130,7 @@ pub(super) struct Reader<'a, 's> {
 impl Mismatch {
     fn new(message: impl Into<String>) -> Self {
         Self {
-            message: message.into(),
+            message: message.into().into_boxed_str(),
             help: None,
             instead: None,
             span: None,
@@ -216,22 +215,20 @@ impl de::Error for Mismatch {
     fn unknown_variant(found: &str, known: &'static [&'static str]) -> Self {
         let quoted: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
         let mut mistake = Self::new(format!("expected {}, found `{found}`", text::or(&quoted)));
-        mistake.help = text::suggest(found, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+        let near = text::suggest(found, known.iter().copied());
+        mistake.help = near.map(|near| format!("did you mean `{near}`?").into());
         mistake
     }
 
     fn unknown_field(found: &str, known: &'static [&'static str]) -> Self {
         let mut mistake = Self::new(format!("there is no key `{found}` here"));
         mistake.kind = Fault::Key;
-        match text::suggest(found, known.iter().copied()) {
-            Some(near) => {
-                mistake.help = Some(format!("did you mean `{near}`?"));
-                mistake.instead = Some(near.to_owned());
-            }
-            None => {
-                let quoted: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-                mistake.help = Some(format!("the keys here are {}", text::and(&quoted)));
-            }
+        if let Some(near) = text::suggest(found, known.iter().copied()) {
+            mistake.help = Some(format!("did you mean `{near}`?").into());
+            mistake.instead = Some(near.into());
+        } else {
+            let quoted: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+            mistake.help = Some(format!("the keys here are {}", text::and(&quoted)).into());
         }
         mistake
     }
@@ -279,7 +276,7 @@ fn named(found: &Unexpected<'_>) -> String {
     }
 }
 
-impl<'a, 's> Reader<'a, 's> {
+impl Reader<'_, '_> {
     fn any<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match &self.item.kind {
             Kind::Null => visitor.visit_unit(),
@@ -291,7 +288,7 @@ impl<'a, 's> Reader<'a, 's> {
             Kind::Float(float) => visitor.visit_f64(*float),
             Kind::Bool(truth) => visitor.visit_bool(*truth),
             Kind::List(items) => visitor.visit_seq(Elements { items: items.iter(), reader: self }),
-            Kind::Table(table) => visitor.visit_map(Entries { entries: table.iter(), value: None, reader: self }),
+            Kind::Table(table) => visitor.visit_map(Entries { left: table.iter(), value: None, reader: self }),
         }
     }
 
@@ -305,7 +302,11 @@ impl<'a, 's> Reader<'a, 's> {
     }
 
     fn meet(self, what: What) {
-        self.session.met.borrow_mut().push(Met { what, key: self.key, item: self.item });
+        // After a mistake all is read again, but for the entry that has it.
+        let mut met = self.session.met.borrow_mut();
+        if !met.iter().any(|known| known.what == what && std::ptr::eq(known.item, self.item)) {
+            met.push(Met { what, key: self.key, item: self.item });
+        }
     }
 }
 
@@ -426,7 +427,7 @@ impl<'de> SeqAccess<'de> for Elements<'_, '_> {
 }
 
 struct Entries<'a, 's> {
-    entries: indexmap::map::Iter<'a, String, Entry>,
+    left: indexmap::map::Iter<'a, String, Entry>,
     value: Option<(&'a String, &'a Entry)>,
     reader: Reader<'a, 's>,
 }
@@ -437,7 +438,7 @@ impl<'de> MapAccess<'de> for Entries<'_, '_> {
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Mismatch> {
         let session = self.reader.session;
         let kept = |entry: &Entry| !session.dropped.borrow().contains(&entry.key.start);
-        let Some((key, entry)) = self.entries.by_ref().find(|(_, entry)| kept(entry)) else {
+        let Some((key, entry)) = self.left.by_ref().find(|(_, entry)| kept(entry)) else {
             return Ok(None);
         };
         self.value = Some((key, entry));

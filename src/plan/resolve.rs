@@ -2,6 +2,7 @@
 //! values filled in.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 use super::library::Library;
 use super::load::Settings;
 use super::mention::{Mention, Within};
+use super::origin::{self, Origins};
 use super::raw::{RawBody, RawFile, RawPart, RawStep, Written};
 use super::scope::{Cells, known};
 use super::{
@@ -31,6 +33,7 @@ pub(super) struct Resolver<'a, 'f> {
     library: &'a Library<'f>,
     settings: &'a Settings,
     given: IndexMap<String, Var>,
+    origins: Origins,
     pub(super) problems: Vec<Problem>,
     selections: Vec<Selection>,
     secrets: Vec<(String, String)>,
@@ -43,6 +46,7 @@ struct Use<'a> {
     vars: Arc<Vars>,
     objects: Arc<IndexMap<String, SelectionId>>,
     namespace: String,
+    origins: Origins,
     /// Where it is used, if it is a part.
     used: Option<String>,
 }
@@ -80,29 +84,18 @@ impl<'a, 'f> Resolver<'a, 'f> {
     pub(super) fn new(library: &'a mut Library<'f>, root: usize, settings: &'a Settings) -> Self {
         let mut problems = Vec::new();
         let Library { sources, files, .. } = library;
-        let given = vars::given(&files[root], settings, sources, &mut problems);
-        Self { library, settings, given, problems, selections: Vec::new(), secrets: Vec::new(), steps: 0 }
+        let (given, origins) = vars::given(&files[root], settings, sources, &mut problems);
+        Self { library, settings, given, origins, problems, selections: Vec::new(), secrets: Vec::new(), steps: 0 }
     }
 
     pub(super) fn plan(&mut self, root: usize) -> Option<Plan> {
         let library = self.library;
         let file = &library.files[root];
         let given = std::mem::take(&mut self.given);
-        let used = self.bind(root, given, None, "default", None)?;
+        let origins = std::mem::take(&mut self.origins);
+        let used = self.bind(root, given, origins, None, "default", None)?;
         let env = known(&used.vars, None, None);
         let name = file.header.name.clone();
-        if name.is_none() {
-            let table = file.tables.iter().find(|(name, _)| name == "plan");
-            let span = table.map_or(0..0, |(_, key)| key.clone());
-            self.problems.push(
-                Problem::at(Spot::new(file.source, span), "the plan has no name")
-                    .help("write `name = \"…\"` under `[plan]`"),
-            );
-        }
-        if file.steps.is_empty() {
-            let problem = Problem::at(Spot::new(file.source, 0..0), "the plan has no steps");
-            self.problems.push(problem.help("a step is a table such as `[steps.install]`"));
-        }
         let title = self.head::<String>(file.header.title.as_ref(), &env);
         let about = self.head::<String>(file.header.about.as_ref(), &env).unwrap_or_default();
         let timeout = self.head::<Span>(file.header.timeout.as_ref(), &env).unwrap_or(PLAN_TIMEOUT);
@@ -135,7 +128,7 @@ impl<'a, 'f> Resolver<'a, 'f> {
         match written?.get(env) {
             Ok(value) => Some(value),
             Err(problem) => {
-                self.problems.push(problem);
+                self.problems.push(*problem);
                 None
             }
         }
@@ -146,6 +139,7 @@ impl<'a, 'f> Resolver<'a, 'f> {
         &mut self,
         file: usize,
         given: IndexMap<String, Var>,
+        mut origins: Origins,
         group: Option<&StepId>,
         namespace: &str,
         used: Option<String>,
@@ -162,9 +156,11 @@ impl<'a, 'f> Resolver<'a, 'f> {
             namespace: namespace.to_owned(),
             folder: file.folder.clone(),
         };
-        let bound = vars::bind(file, given, &self.settings.env, &scope, &mut self.problems);
+        let bound = vars::bind(file, given, &self.settings.env, group.is_some(), &scope, &mut self.problems);
         self.note(told, used.as_ref());
         let bound = bound?;
+        let here = if file.folder.is_absolute() { library.sources.files.here() } else { PathBuf::new() };
+        origins.extend(bound.from_env.into_iter().map(|name| (name, here.clone())));
         for secret in bound.secrets {
             if !self.secrets.contains(&secret) {
                 self.secrets.push(secret);
@@ -176,10 +172,10 @@ impl<'a, 'f> Resolver<'a, 'f> {
         let mut late = Vec::new();
         let header = &file.header;
         for written in [&header.title, &header.about, &header.namespace, &header.timeout].into_iter().flatten() {
-            late.extend(late_var(&vars, &written.mentions, file.source));
+            late.extend(late_var(&vars, &written.mentions));
         }
         for object in file.objects.values() {
-            late.extend(late_var(&vars, &object.mentions, object.key.file));
+            late.extend(late_var(&vars, &object.mentions));
         }
         let wrong = !late.is_empty();
         self.problems.extend(late);
@@ -196,7 +192,8 @@ impl<'a, 'f> Resolver<'a, 'f> {
             }
         }
         self.note(told, used.as_ref());
-        Some(Use { file, vars, objects: Arc::new(objects), namespace, used })
+        origins.retain(|_, origin| *origin != file.folder);
+        Some(Use { file, vars, objects: Arc::new(objects), namespace, origins, used })
     }
 
     /// Notes where a part is used at what was told about it.
@@ -245,7 +242,7 @@ impl<'a, 'f> Resolver<'a, 'f> {
         step.needs = needs(around, raw);
         step.when = raw.when;
         step.left_out = step.left_out.or(left_out);
-        step.until = self.until(around, raw);
+        step.until = until(around, raw);
         if step.left_out.is_some() && self.problems.len() > told {
             // What is left out may be left out because its values are not there.
             self.problems.truncate(told);
@@ -317,7 +314,9 @@ impl<'a, 'f> Resolver<'a, 'f> {
         self.count(used, raw)?;
         let scope = self.scope(used, around, raw, here);
         let body = match &raw.body {
-            RawBody::Verb(verb, ..) => Body::Verb(Arc::clone(verb)),
+            RawBody::Verb(verb, item) => {
+                Body::Verb(origin::moved(verb, item, &used.origins, &used.file.folder, &scope.known()))
+            }
             RawBody::Steps(steps) => {
                 let inside =
                     Around { steps, group: Some(&id), item: here.item, round: here.round, outer: Some(around) };
@@ -331,7 +330,7 @@ impl<'a, 'f> Resolver<'a, 'f> {
         step.retry.clone_from(&raw.retry);
         step.require.clone_from(&raw.require);
         step.expect.clone_from(&raw.expect);
-        step.until = self.until(around, raw);
+        step.until = until(around, raw);
         step.scope = scope;
         Some(step)
     }
@@ -340,10 +339,13 @@ impl<'a, 'f> Resolver<'a, 'f> {
         let target = part.target?;
         let env = scope.known();
         let mut given = IndexMap::new();
+        let mut origins = Origins::new();
         for (name, argument) in &part.with {
             let value = &argument.value;
+            let origin = value.lead.as_ref().and_then(|var| used.origins.get(var)).unwrap_or(&used.file.folder);
+            origins.insert(name.clone(), origin.clone());
             let late = value.mentions.iter().any(|mention| matches!(mention.path.root(), "steps" | "run"))
-                || late_var(&used.vars, &value.mentions, used.file.source).is_some();
+                || late_var(&used.vars, &value.mentions).is_some();
             if late {
                 given.insert(name.clone(), Var::Late(value.form.clone(), Arc::clone(scope)));
                 continue;
@@ -353,20 +355,20 @@ impl<'a, 'f> Resolver<'a, 'f> {
                     given.insert(name.clone(), Var::Known(value));
                 }
                 Err(problem) => {
-                    self.tell(used, problem);
+                    self.tell(used, *problem);
                     return None;
                 }
             }
         }
         let line = self.library.sources.line(used.file.source, part.span.start);
         let place = format!("in the part that `{id}` uses ({}:{line})", self.library.sources.path_of(used.file.source));
-        let inner = self.bind(target, given, Some(id), &used.namespace, Some(place))?;
+        let inner = self.bind(target, given, origins, Some(id), &used.namespace, Some(place))?;
         let file = inner.file;
         let around = Around { steps: &file.steps, group: Some(id), item: None, round: None, outer: None };
         let steps = self.list(&inner, &around);
         let outputs = file.outputs.as_ref().map(|outputs| {
             let names = self.named(&inner, &around, &outputs.mentions);
-            (outputs.form.clone(), self.scope_of(&inner, names, Instance { item: None, round: None }))
+            (outputs.form.clone(), scope_of(&inner, names, Instance { item: None, round: None }))
         });
         Some(Body::Group { steps, outputs })
     }
@@ -395,13 +397,9 @@ impl<'a, 'f> Resolver<'a, 'f> {
 
     fn left_out(&mut self, used: &Use<'_>, raw: &RawStep, here: Instance<'_>) -> Option<LeftOut> {
         let (cel, span) = raw.condition.as_ref()?;
-        let asked: Vec<Mention> = raw
-            .mentions
-            .iter()
-            .filter(|mention| span.start <= mention.span.start && mention.span.end <= span.end)
-            .cloned()
-            .collect();
-        if let Some(problem) = late_var(&used.vars, &asked, used.file.source) {
+        let asked: Vec<Mention> =
+            raw.mentions.iter().filter(|mention| mention.is_in(used.file.source, span)).cloned().collect();
+        if let Some(problem) = late_var(&used.vars, &asked) {
             self.tell(used, problem);
             return None;
         }
@@ -417,14 +415,14 @@ impl<'a, 'f> Resolver<'a, 'f> {
 
     /// The value of something that decides which steps there are.
     fn shape(&mut self, used: &Use<'_>, written: &Written, here: Instance<'_>) -> Option<Value> {
-        if let Some(problem) = late_var(&used.vars, &written.mentions, used.file.source) {
+        if let Some(problem) = late_var(&used.vars, &written.mentions) {
             self.tell(used, problem);
             return None;
         }
         match written.value(&known(&used.vars, here.item, here.round)) {
             Ok(value) => Some(value),
             Err(problem) => {
-                self.tell(used, problem);
+                self.tell(used, *problem);
                 None
             }
         }
@@ -458,35 +456,11 @@ impl<'a, 'f> Resolver<'a, 'f> {
         }
     }
 
-    fn until(&mut self, around: &Around<'_, '_>, raw: &RawStep) -> Option<StepId> {
-        let (until, _) = raw.until.as_ref()?;
-        let mut scope = Some(around);
-        while let Some(around) = scope {
-            if around.steps.iter().any(|step| step.name == *until) {
-                return Some(around.id(until));
-            }
-            scope = around.outer;
-        }
-        None
-    }
-
     // Names.
 
     fn scope(&mut self, used: &Use<'a>, around: &Around<'a, '_>, raw: &RawStep, here: Instance<'_>) -> Arc<Scope> {
         let names = self.named(used, around, &raw.mentions);
-        self.scope_of(used, names, here)
-    }
-
-    fn scope_of(&self, used: &Use<'_>, steps: BTreeMap<String, StepName>, here: Instance<'_>) -> Arc<Scope> {
-        Arc::new(Scope {
-            vars: Arc::clone(&used.vars),
-            objects: Arc::clone(&used.objects),
-            item: here.item.cloned(),
-            round: here.round,
-            steps,
-            namespace: used.namespace.clone(),
-            folder: used.file.folder.clone(),
-        })
+        scope_of(used, names, here)
     }
 
     /// The steps that expressions name, nearest first outwards to the end of the file.
@@ -549,7 +523,8 @@ impl RawStep {
     fn asks_item(&self) -> bool {
         let asked = |span: &std::ops::Range<usize>| {
             let inside = |mention: &&Mention| {
-                mention.within == Within::Shape && span.start <= mention.span.start && mention.span.end <= span.end
+                let spot = &mention.spot;
+                mention.within == Within::Shape && span.start <= spot.start && spot.end <= span.end
             };
             self.mentions.iter().filter(inside).any(|mention| mention.path.root() == "item")
         };
@@ -612,7 +587,7 @@ fn bracketed(text: &str) -> String {
 }
 
 /// A problem if something that must be known when the plan is loaded uses a var that is not.
-fn late_var(vars: &Vars, mentions: &[Mention], source: usize) -> Option<Problem> {
+fn late_var(vars: &Vars, mentions: &[Mention]) -> Option<Problem> {
     mentions.iter().filter(|mention| mention.path.root() == "vars").find_map(|mention| {
         let name = mention.path.name(1)?;
         let Some(Var::Late(form, _)) = vars.get(name) else { return None };
@@ -621,7 +596,27 @@ fn late_var(vars: &Vars, mentions: &[Mention], source: usize) -> Option<Problem>
             "`{name}` is known only during the run, and this must be known before{}",
             given.unwrap_or_default()
         );
-        Some(Problem::at(Spot::new(source, mention.span.clone()), message).split_help())
+        Some(Problem::at(mention.spot.clone(), message).split_help())
+    })
+}
+
+/// The step that a background step runs until, nearest first outwards.
+fn until(around: &Around<'_, '_>, raw: &RawStep) -> Option<StepId> {
+    let (until, _) = raw.until.as_ref()?;
+    let mut scopes = std::iter::successors(Some(around), |around| around.outer);
+    let scope = scopes.find(|around| around.steps.iter().any(|step| step.name == *until))?;
+    Some(scope.id(until))
+}
+
+fn scope_of(used: &Use<'_>, steps: BTreeMap<String, StepName>, here: Instance<'_>) -> Arc<Scope> {
+    Arc::new(Scope {
+        vars: Arc::clone(&used.vars),
+        objects: Arc::clone(&used.objects),
+        item: here.item.cloned(),
+        round: here.round,
+        steps,
+        namespace: used.namespace.clone(),
+        folder: used.file.folder.clone(),
     })
 }
 

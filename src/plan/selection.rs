@@ -39,7 +39,7 @@ fn query(object: &RawObject, env: &Env, namespace: &str, problems: &mut Vec<Prob
         match written.as_ref()?.get::<String>(env) {
             Ok(text) => Some(text),
             Err(problem) => {
-                problems.push(problem);
+                problems.push(*problem);
                 None
             }
         }

@@ -19,6 +19,10 @@ pub trait Files {
     fn is_there(&self, path: &Path) -> bool;
     /// Names of what lies beside a path that is not there, for a suggestion.
     fn beside(&self, path: &Path) -> Vec<String>;
+    /// The current folder, if a plan outside of it needs to know.
+    fn here(&self) -> PathBuf {
+        PathBuf::new()
+    }
     /// The path as people are shown it.
     fn shown(&self, path: &Path) -> PathBuf {
         path.to_owned()
@@ -54,10 +58,12 @@ impl Files for Disk {
         names
     }
 
+    fn here(&self) -> PathBuf {
+        std::env::current_dir().unwrap_or_default()
+    }
+
     fn shown(&self, path: &Path) -> PathBuf {
-        let here = std::env::current_dir().ok();
-        let inside = here.and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
-        inside.unwrap_or_else(|| path.to_owned())
+        path.strip_prefix(self.here()).unwrap_or(path).to_owned()
     }
 }
 

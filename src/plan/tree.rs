@@ -62,9 +62,7 @@ pub(super) fn parse(text: &str) -> (Table, Vec<SyntaxError>) {
     found.append(&mut wrong);
     found.sort_by_key(|error| (error.span.start, error.span.end));
     // The parser goes on after a mistake; what it says of the same line again follows from the first.
-    let line = |error: &SyntaxError| {
-        text.as_bytes()[..error.span.start.min(text.len())].iter().filter(|b| **b == b'\n').count()
-    };
+    let line = |error: &SyntaxError| text[..error.span.start].matches('\n').count();
     found.dedup_by_key(|error| line(error));
     found.truncate(MAX_SYNTAX_ERRORS);
     (converted, found)
@@ -87,6 +85,7 @@ fn sentence(message: &str) -> String {
     match message {
         "duplicate key" => "this key is there twice in one table".to_owned(),
         "cannot recurse further; max recursion depth met" => "brackets are nested too deeply".to_owned(),
+        "recursion limit" => "keys are nested too deeply".to_owned(),
         other => other.split_once('\n').map_or(other, |(first, _)| first).to_owned(),
     }
 }
@@ -112,14 +111,14 @@ fn convert(value: &Spanned<DeValue<'_>>, wrong: &mut Vec<SyntaxError>) -> Item {
             },
             Kind::Int,
         ),
-        DeValue::Float(float) => match float.as_str().parse() {
-            Ok(float) => Kind::Float(float),
-            Err(_) => {
+        DeValue::Float(float) => float.as_str().parse().map_or_else(
+            |_| {
                 let message = "this is not a number".to_owned();
                 wrong.push(SyntaxError { message, span: span.clone() });
                 Kind::Float(0.0)
-            }
-        },
+            },
+            Kind::Float,
+        ),
         DeValue::Array(items) => Kind::List(items.iter().map(|item| convert(item, wrong)).collect()),
         DeValue::Table(table) => {
             let mut converted = Table::new();

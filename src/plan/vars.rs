@@ -1,33 +1,38 @@
 //! The vars of a file: where each value comes from, and in which order.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::load::Settings;
+use super::origin::Origins;
 use super::raw::{RawFile, RawVar};
 use super::source::{Sources, tidy};
 use super::{Problem, Scope, Spot, Var, Vars, tree};
 
-/// What the command line and vars files say about the plan's own vars.
+/// What the command line and vars files say about the plan's own vars, and which folder
+/// each value's paths start from.
 pub(super) fn given(
     file: &RawFile,
     settings: &Settings,
     sources: &mut Sources<'_>,
     problems: &mut Vec<Problem>,
-) -> IndexMap<String, Var> {
-    let mut values: BTreeMap<String, Value> = BTreeMap::new();
+) -> (IndexMap<String, Var>, Origins) {
+    let here = if file.folder.is_absolute() { sources.files.here() } else { PathBuf::new() };
+    let mut values: BTreeMap<String, (Value, PathBuf)> = BTreeMap::new();
     for (name, value) in &settings.vars {
         if file.vars.contains_key(name) {
-            values.insert(name.clone(), value.clone());
+            values.insert(name.clone(), (value.clone(), here.clone()));
         }
     }
     for path in &settings.vars_files {
-        for (name, value) in from_file(file, path, sources, problems) {
-            values.insert(name, value);
+        let path = tidy(&sources.files.shown(path));
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        for (name, value) in from_file(file, &path, sources, problems) {
+            values.insert(name, (value, folder.clone()));
         }
     }
     for (name, text) in &settings.set {
@@ -38,7 +43,7 @@ pub(super) fn given(
         };
         match typed(text, var) {
             Ok(value) => {
-                values.insert(name.clone(), value);
+                values.insert(name.clone(), (value, here.clone()));
             }
             Err(expected) => {
                 // A secret is not shown, not even when it is wrong.
@@ -47,7 +52,9 @@ pub(super) fn given(
             }
         }
     }
-    values.into_iter().map(|(name, value)| (name, Var::Known(value))).collect()
+    let origins = values.iter().map(|(name, (_, folder))| (name.clone(), folder.clone())).collect();
+    let values = values.into_iter().map(|(name, (value, _))| (name, Var::Known(value))).collect();
+    (values, origins)
 }
 
 fn from_file(
@@ -56,8 +63,7 @@ fn from_file(
     sources: &mut Sources<'_>,
     problems: &mut Vec<Problem>,
 ) -> Map<String, Value> {
-    let path = tidy(&sources.files.shown(path));
-    let source = match sources.read(&path) {
+    let source = match sources.read(path) {
         Ok(source) => source,
         Err(sentence) => {
             problems.push(Problem::on_command_line(sentence).split_help());
@@ -109,6 +115,8 @@ pub(super) struct Bound {
     pub(super) vars: Vars,
     /// Secret ones by name, with their values.
     pub(super) secrets: Vec<(String, String)>,
+    /// Those that came from the environment.
+    pub(super) from_env: Vec<String>,
 }
 
 /// Gives each var its value: what was given, else the environment, else the default,
@@ -117,17 +125,29 @@ pub(super) fn bind(
     file: &RawFile,
     given: IndexMap<String, Var>,
     env: &BTreeMap<String, String>,
+    part: bool,
     scope: &dyn Fn(Vars) -> Scope,
     problems: &mut Vec<Problem>,
 ) -> Option<Bound> {
-    let mut binder =
-        Binder { file, given, env, scope, values: BTreeMap::new(), open: BTreeSet::new(), problems, wrong: false };
+    let mut binder = Binder {
+        file,
+        given,
+        env,
+        part,
+        scope,
+        values: BTreeMap::new(),
+        open: BTreeSet::new(),
+        problems,
+        wrong: false,
+        from_env: Vec::new(),
+    };
     for name in file.vars.keys() {
         binder.value(name);
     }
     if binder.wrong {
         return None;
     }
+    let from_env = binder.from_env;
     let mut values = binder.values;
     let in_order: IndexMap<String, Var> =
         file.vars.keys().filter_map(|name| Some((name.clone(), values.remove(name)?))).collect();
@@ -138,18 +158,21 @@ pub(super) fn bind(
         Var::Late(..) => None,
     });
     let secrets = secrets.filter(|(_, value)| !value.is_empty()).collect();
-    Some(Bound { vars: Vars::new(in_order), secrets })
+    Some(Bound { vars: Vars::new(in_order), secrets, from_env })
 }
 
 struct Binder<'a> {
     file: &'a RawFile,
     given: IndexMap<String, Var>,
     env: &'a BTreeMap<String, String>,
+    /// Whether the file is used as a part.
+    part: bool,
     scope: &'a dyn Fn(Vars) -> Scope,
     values: BTreeMap<String, Var>,
     open: BTreeSet<&'a str>,
     problems: &'a mut Vec<Problem>,
     wrong: bool,
+    from_env: Vec<String>,
 }
 
 impl<'a> Binder<'a> {
@@ -163,6 +186,7 @@ impl<'a> Binder<'a> {
         } else if let Some((key, text)) = var.env.as_ref().and_then(|key| Some((key, self.env.get(key)?))) {
             match typed(text, var) {
                 Ok(value) => {
+                    self.from_env.push(name.to_owned());
                     self.values.insert(name.to_owned(), Var::Known(value));
                 }
                 Err(expected) => self.tell(var, format!("`{name}` comes from `${key}`, which is not {expected}")),
@@ -176,17 +200,22 @@ impl<'a> Binder<'a> {
             }
             self.default(name, default);
         } else {
-            let ways = var
-                .env
-                .as_ref()
-                .map_or_else(|| format!("`--set {name}=…`"), |key| format!("`--set {name}=…` or set `${key}`"));
-            self.problems.push(
-                Problem::at(Spot::new(self.file.source, var.key.clone()), format!("`{name}` has no value"))
-                    .help(format!("give it with {ways}")),
-            );
+            self.missing(name, var);
             self.wrong = true;
         }
         self.open.remove(name);
+    }
+
+    fn missing(&mut self, name: &str, var: &RawVar) {
+        let way = match (&var.env, self.part) {
+            // Told where the part is used.
+            (None, true) => return,
+            (None, false) => format!("give it with `--set {name}=…`"),
+            (Some(key), true) => format!("give it with `with = {{ {name} = … }}`, or set `${key}`"),
+            (Some(key), false) => format!("give it with `--set {name}=…`, or set `${key}`"),
+        };
+        let spot = Spot::new(self.file.source, var.key.clone());
+        self.problems.push(Problem::at(spot, format!("`{name}` has no value")).help(way));
     }
 
     fn default(&mut self, name: &str, default: &super::raw::Written) {
@@ -201,7 +230,7 @@ impl<'a> Binder<'a> {
             match default.value(&super::scope::known(&vars, None, None)) {
                 Ok(value) => Var::Known(value),
                 Err(problem) => {
-                    self.problems.push(problem);
+                    self.problems.push(*problem);
                     self.wrong = true;
                     return;
                 }

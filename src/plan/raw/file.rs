@@ -9,6 +9,7 @@ use super::step::{self, RawStep};
 use crate::expr::{Cel, Env, Form, Template};
 use crate::id::is_kebab;
 use crate::plan::mention::{Mention, Texts, Within};
+use crate::plan::origin::leading_var;
 use crate::plan::reader::{Mismatch, read, read_evaluated};
 use crate::plan::tree::{Entry, Item, Kind, Table};
 use crate::plan::{Problem, Spot};
@@ -52,6 +53,8 @@ pub(in crate::plan) struct Written {
     pub(in crate::plan) keys: Option<Vec<String>>,
     /// It is one expression and nothing else, so that it may come to anything.
     pub(in crate::plan) lone: bool,
+    /// The var that it begins with.
+    pub(in crate::plan) lead: Option<String>,
     pub(in crate::plan) spot: Spot,
     pub(in crate::plan) mentions: Vec<Mention>,
 }
@@ -83,16 +86,16 @@ pub(in crate::plan) struct RawObject {
 
 impl Written {
     /// The value, with its holes filled in.
-    pub(in crate::plan) fn value(&self, env: &Env) -> Result<Value, Problem> {
-        self.form.eval(env).map_err(|error| Problem::at(self.spot.clone(), error.to_string()))
+    pub(in crate::plan) fn value(&self, env: &Env) -> Result<Value, Box<Problem>> {
+        self.form.eval(env).map_err(|error| Box::new(Problem::at(self.spot.clone(), error.to_string())))
     }
 
     /// The value as what is wanted here.
-    pub(in crate::plan) fn get<T: DeserializeOwned>(&self, env: &Env) -> Result<T, Problem> {
+    pub(in crate::plan) fn get<T: DeserializeOwned>(&self, env: &Env) -> Result<T, Box<Problem>> {
         let value = self.value(env)?;
         read_evaluated(&value).map_err(|reason| {
             let shown = if self.form.is_plain() { String::new() } else { format!(" (it comes to {value})") };
-            Problem::at(self.spot.clone(), format!("{reason}{shown}"))
+            Box::new(Problem::at(self.spot.clone(), format!("{reason}{shown}")))
         })
     }
 }
@@ -171,7 +174,8 @@ pub(super) fn written(texts: &mut Texts<'_>, item: &Item, key: &Range<usize>, wi
     let span = if matches!(item.kind, Kind::Table(_)) { key } else { &item.span };
     let keys = item.as_table().map(|table| table.keys().cloned().collect());
     let lone = item.as_text().is_some_and(|text| Template::compile(text).is_ok_and(|text| text.only_hole().is_some()));
-    Some(Written { form, keys, lone, spot: texts.spot(span), mentions })
+    let lead = item.as_text().and_then(leading_var);
+    Some(Written { form, keys, lone, lead, spot: texts.spot(span), mentions })
 }
 
 /// Reads a value with serde and turns its mistakes into problems.
@@ -185,34 +189,31 @@ pub(super) fn value<T: DeserializeOwned>(texts: &mut Texts<'_>, entry: &Entry) -
 
 pub(super) fn mismatch(texts: &mut Texts<'_>, mistake: Mismatch, key: &Range<usize>) {
     let span = mistake.span.unwrap_or_else(|| key.clone());
-    let mut problem = Problem::at(texts.spot(&span), mistake.message);
-    problem.help = mistake.help;
-    problem.instead = mistake.instead;
+    let mut problem = Problem::at(texts.spot(&span), mistake.message.into_string());
+    problem.help = mistake.help.map(String::from);
+    problem.instead = mistake.instead.map(String::from);
     texts.problems.push(problem);
 }
 
 /// A text by itself: names and ids, where holes are not filled in.
 pub(super) fn word(texts: &mut Texts<'_>, item: &Item) -> Option<(String, Range<usize>)> {
-    match item.as_text() {
-        Some(text) => Some((text.to_owned(), item.span.clone())),
-        None => {
-            let what = item.what();
-            texts.problem(&item.span, format!("expected a text in quotes, found {what}"));
-            None
-        }
+    if let Some(text) = item.as_text() {
+        return Some((text.to_owned(), item.span.clone()));
     }
+    let what = item.what();
+    texts.problem(&item.span, format!("expected a text in quotes, found {what}"));
+    None
 }
 
 /// A list of names or ids.
 pub(super) fn words(texts: &mut Texts<'_>, item: &Item) -> Vec<(String, Range<usize>)> {
-    match &item.kind {
-        Kind::List(items) => items.iter().filter_map(|item| word(texts, item)).collect(),
-        _ => {
-            let what = item.what();
-            texts.problem(&item.span, format!("expected a list of texts, found {what}"));
-            Vec::new()
-        }
+    if let Kind::List(items) = &item.kind {
+        return items.iter().filter_map(|item| word(texts, item)).collect();
     }
+    let what = item.what();
+    let instead = item.as_text().map(|text| format!("[\"{text}\"]"));
+    texts.problem(&item.span, format!("expected a list of texts, found {what}")).instead = instead;
+    Vec::new()
 }
 
 pub(super) fn unknown_key(texts: &mut Texts<'_>, name: &str, entry: &Entry, known: &[&str]) {

@@ -10,7 +10,7 @@ use crate::plan::condition::{Conditions, Require};
 use crate::plan::mention::{Mention, Texts, Within};
 use crate::plan::reader::{Reading, read};
 use crate::plan::tree::{Entry, Item, Kind, Table};
-use crate::plan::{Problem, Retry, Setting, Span, Verb};
+use crate::plan::{Problem, Resource, Retry, Setting, Span, Verb};
 
 /// A step as it is written.
 #[derive(Debug)]
@@ -49,8 +49,8 @@ pub(in crate::plan) struct RawRepeat {
 /// What a step does.
 #[derive(Debug)]
 pub(in crate::plan) enum RawBody {
-    /// A verb, and the bytes of its key; the table is kept for what is looked up in files.
-    Verb(Arc<Verb>, Range<usize>, Item),
+    /// A verb; its table is kept for the texts that name files.
+    Verb(Arc<Verb>, Item),
     /// `steps`.
     Steps(Vec<RawStep>),
     /// `part`.
@@ -209,6 +209,28 @@ fn background(texts: &mut Texts<'_>, entry: &Entry) -> Option<(String, Range<usi
     until
 }
 
+/// Whether the kind that a verb names is one.
+fn resource(texts: &mut Texts<'_>, verb: &str, item: &Item) {
+    let named = item.as_table().and_then(|table| table.get("resource")).map(|entry| &entry.item);
+    let Some((item, written)) = named.and_then(|item| Some((item, item.as_text()?))) else { return };
+    if !matches!(verb, "patch" | "delete" | "scale" | "rollout-restart") || written.contains("${") {
+        return;
+    }
+    match Resource::parse(written) {
+        Err(sentence) => {
+            let spot = texts.spot(&item.span);
+            texts.problems.push(Problem::at(spot, sentence).split_help());
+        }
+        Ok(resource) => {
+            let restarts = ["deployments.apps", "daemonsets.apps", "statefulsets.apps"];
+            if verb == "rollout-restart" && !restarts.contains(&resource.to_string().as_str()) {
+                texts.problem(&item.span, format!("`{written}` has no rollout")).help =
+                    Some("deployments, daemonsets and statefulsets have one".to_owned());
+            }
+        }
+    }
+}
+
 impl RawStep {
     fn written(&mut self, texts: &mut Texts<'_>, entry: &Entry, within: Within) -> Option<Written> {
         let written = written(texts, &entry.item, &entry.key, within)?;
@@ -239,7 +261,7 @@ impl RawStep {
         }
         let told: Vec<String> = texts.problems[before..].iter().map(|problem| problem.message.clone()).collect();
         for mistake in reading.mistakes {
-            if !told.contains(&mistake.message) {
+            if !told.iter().any(|told| **told == *mistake.message) {
                 mismatch(texts, mistake, key);
             }
         }
@@ -327,13 +349,14 @@ impl RawStep {
                 if !matches!(verb, "apply" | "command") {
                     self.ons(texts, &entry.item);
                 }
+                resource(texts, verb, &entry.item);
                 let reading = read(&entry.item, |reader| Verb::read(verb, reader).expect("the name is a verb's"));
                 match self.finish(texts, reading, &entry.key, verb) {
                     Some(verb) => {
                         for fault in verb.faults() {
                             texts.problem(&entry.key, fault);
                         }
-                        RawBody::Verb(Arc::new(verb), entry.key.clone(), entry.item.clone())
+                        RawBody::Verb(Arc::new(verb), entry.item.clone())
                     }
                     None => RawBody::Broken,
                 }

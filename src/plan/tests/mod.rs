@@ -1,8 +1,11 @@
 //! The language as a table: what is written, and what it comes to.
 
 mod bad;
+mod choice;
 mod good;
+mod parts;
 
+use std::fmt::Write;
 use std::path::Path;
 
 use super::{Body, Plan, Problems, Recorded, Settings, Step, load};
@@ -46,11 +49,43 @@ fn outline(plan: &Plan) -> String {
             let needs: Vec<&str> = step.needs.iter().map(crate::id::StepId::as_str).collect();
             let needs = if needs.is_empty() { String::new() } else { format!(" <- {}", needs.join(", ")) };
             let left = step.left_out.as_ref().map(|left| format!(" ({left:?})")).unwrap_or_default();
-            into.push_str(&format!("{}{} {what}{needs}{left}\n", "  ".repeat(depth), step.id));
+            writeln!(into, "{}{} {what}{needs}{left}", "  ".repeat(depth), step.id).expect("a String takes everything");
             down(step.children(), depth + 1, into);
         }
     }
     let mut text = String::new();
     down(&plan.steps, 0, &mut text);
     text
+}
+
+/// What is said about each of some plans: its line and column, the sentence, what to try.
+/// Lines that every plan has are put before.
+fn table(cases: &[&str]) -> String {
+    let mut said = String::new();
+    for case in cases {
+        said.push_str(&lines(&[("p.toml", &format!("plan.name = 'p'\n{case}"))], &Settings::default()));
+        said.push('\n');
+    }
+    said
+}
+
+fn lines(files: &[(&str, &str)], settings: &Settings) -> String {
+    let Err(problems) = load_files(files, settings) else { return "fine\n".to_owned() };
+    let mut said = String::new();
+    for problem in &problems.list {
+        let place = problems.position(problem).map(|(file, line, column)| {
+            let marked = problem.spot.as_ref().map(|spot| &problems.files[spot.file].text[spot.start..spot.end]);
+            let marked = marked.unwrap_or_default().lines().next().unwrap_or_default();
+            let file = if files.len() > 1 { format!("{file}:") } else { String::new() };
+            format!("{file}{line}:{column} [{marked}] ")
+        });
+        said.push_str(&place.unwrap_or_default());
+        said.push_str(&problem.message);
+        for more in [&problem.help, &problem.used].into_iter().flatten() {
+            said.push_str(" | ");
+            said.push_str(more);
+        }
+        said.push('\n');
+    }
+    said
 }

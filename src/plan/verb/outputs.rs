@@ -26,14 +26,30 @@ const HELM: &[Output] = &[
     output("images", "The images of the release's workloads, before and after."),
 ];
 const UNINSTALL: &[Output] = &[output("status", "`uninstalled`, or `absent` if there was no such release.")];
-const OBJECT: &[Output] = &[output("object", "The object as the API server answered; the last one of a file.")];
+const APPLY: &[Output] = &[
+    output("object", "The first object, as the API server accepted it."),
+    output("objects", "All objects, as the API server accepted them."),
+];
+const PATCH: &[Output] = &[
+    output("object", "The first object, as the API server answered."),
+    output("count", "How many objects were patched."),
+];
+const DELETE: &[Output] = &[output("count", "How many objects were deleted."), output("names", "Their names.")];
+const DRAIN: &[Output] = &[output("count", "How many pods were evicted."), output("names", "Their names.")];
+const RESTART: &[Output] = &[output("generation", "The generation that the restart made.")];
+const SCALE: &[Output] = &[
+    output("replicas", "How many replicas there are to be now."),
+    output("before", "How many there were to be before."),
+];
+const CORDON: &[Output] = &[output("changed", "Whether the node was not so before.")];
 const WAIT: &[Output] = &[
     output("object", "The first object that satisfied the condition."),
     output("objects", "All of them, as of the moment it held."),
-    output("took", "How long it took, in seconds."),
+    output("count", "How many there are."),
 ];
 const KILL: &[Output] = &[
     output("uids", "The uids of the pods that were deleted."),
+    output("names", "Their names."),
     output("count", "How many pods were deleted."),
     output("skew", "Seconds from the first delete request to the last."),
 ];
@@ -44,11 +60,8 @@ const EXEC: &[Output] = &[
 ];
 const COMMAND: &[Output] =
     &[output("stdout", "Standard output, without the last line break."), output("code", "The exit code.")];
-const FILE: &[Output] = &[
-    output("sha256", "The digest in lower-case hexadecimal."),
-    output("bytes", "How many bytes there are."),
-    output("took", "How long it took, in seconds."),
-];
+const FILE: &[Output] =
+    &[output("sha256", "The digest in lower-case hexadecimal."), output("bytes", "How many bytes there are.")];
 const STEADY: &[Output] = &[
     output("stalls", "The longest stall, in seconds."),
     output("wrong", "How many reads gave other bytes than were written."),
@@ -57,7 +70,6 @@ const DOWNLOAD: &[Output] = &[
     output("path", "Where the file lies in the cache."),
     output("sha512", "The digest in lower-case hexadecimal."),
     output("bytes", "How many bytes there are."),
-    output("took", "How long it took, in seconds."),
 ];
 const HTTP: &[Output] =
     &[output("status", "The status code."), output("body", "The body: parsed if it is JSON, else as text.")];
@@ -77,7 +89,13 @@ pub fn outputs_of(verb: &str) -> &'static [Output] {
     match verb {
         "helm-install" | "helm-upgrade" | "helm-rollback" => HELM,
         "helm-uninstall" => UNINSTALL,
-        "apply" | "patch" | "delete" => OBJECT,
+        "apply" => APPLY,
+        "patch" => PATCH,
+        "delete" => DELETE,
+        "rollout-restart" => RESTART,
+        "scale" => SCALE,
+        "cordon" | "uncordon" => CORDON,
+        "drain" => DRAIN,
         "wait" => WAIT,
         "pod-kill" => KILL,
         "exec" => EXEC,
