@@ -1,0 +1,299 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs declarative upgrade and chaos plans against a Kubernetes system, and
+/// proves what did, and what did not, happen while they ran.
+#[derive(Debug, Parser)]
+#[command(name = "lariat", version, about, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 pass, 1 fail, 2 plan or usage wrong (nothing was touched), 3 inconclusive,\n4 Lariat could not do its part, 130/143 cancelled by SIGINT/SIGTERM.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a plan.
+    Run(Box<RunArgs>),
+    /// Check a plan without running it: all mistakes at once.
+    Check(CheckArgs),
+    /// Draw a plan's graph.
+    Graph(GraphArgs),
+    /// Write the reports of a finished or broken-off run again, from its journal.
+    Report(ReportArgs),
+    /// Remove what a run left in its cluster.
+    Cleanup(CleanupArgs),
+    /// Print the JSON Schema of plans.
+    Schema,
+    /// Say what is missing on this machine for a plan.
+    Doctor(DoctorArgs),
+    /// Print a shell's completion script.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+/// Which plan, with which vars and steps.
+#[derive(Clone, Debug, Default, Args)]
+pub struct PlanArgs {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Set a var: `--set rounds=3` (repeatable).
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Read vars from a TOML file (repeatable; `--set` wins).
+    #[arg(long = "vars", value_name = "FILE")]
+    pub vars: Vec<PathBuf>,
+    /// Run only this step and what it needs (repeatable).
+    #[arg(long, value_name = "STEP")]
+    pub only: Vec<String>,
+    /// Leave this step out; it counts as passed (repeatable).
+    #[arg(long, value_name = "STEP")]
+    pub skip: Vec<String>,
+}
+
+/// Which cluster.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ClusterArgs {
+    /// The kubeconfig context to run against. Never taken from the current context.
+    #[arg(long, visible_alias = "kube-context", value_name = "NAME")]
+    pub context: Option<String>,
+    /// The kubeconfig file.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+}
+
+/// How it is shown.
+#[derive(Clone, Debug, Args)]
+pub struct ShowArgs {
+    /// How progress is shown.
+    #[arg(long, value_enum, default_value_t = ProgressArg::Auto)]
+    pub progress: ProgressArg,
+    /// Whether colours are used.
+    #[arg(long, value_enum, default_value_t = ColorArg::Auto)]
+    pub color: ColorArg,
+    /// Only failures and the last line.
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// More: `-v` evidence and changes, `-vv` requests that were repeated.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProgressArg {
+    /// Bars on a terminal, plain lines elsewhere.
+    Auto,
+    /// Bars, one row for each running step.
+    Bars,
+    /// One line for each fact.
+    Plain,
+    /// The events as JSON lines on stdout.
+    Json,
+}
+
+/// Whether colours are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorArg {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// `lariat run`.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub(super) plan: PlanArgs,
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+    /// Default namespace, instead of the plan's.
+    #[arg(short, long, value_name = "NAME")]
+    pub(super) namespace: Option<String>,
+    /// Most time for the whole run, such as `30m`, instead of the plan's.
+    #[arg(long, value_name = "DURATION", value_parser = crate::text::parse_duration)]
+    pub(super) timeout: Option<std::time::Duration>,
+    /// The seed of every choice by chance; drawn and printed if not given.
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) seed: Option<u64>,
+    /// How many steps may act at once.
+    #[arg(short, long, value_name = "NUMBER", default_value_t = 16, value_parser = at_least_one)]
+    pub(super) jobs: usize,
+    /// Start nothing new once a step has failed.
+    #[arg(long)]
+    pub(super) fail_fast: bool,
+    /// Most time for clean-up steps after Ctrl-C.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = crate::text::parse_duration)]
+    pub(super) grace: std::time::Duration,
+    /// Print what would be done and touch nothing.
+    #[arg(long, value_enum, value_name = "MODE", num_args = 0..=1, default_missing_value = "client", require_equals = true)]
+    pub(super) dry_run: Option<DryRun>,
+    /// Do harm (kill, drain, delete, helm) without `harm = true` in `lariat.toml`.
+    #[arg(short, long)]
+    pub(super) yes: bool,
+    /// Also write the `JUnit` file here.
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+    /// Also write the HTML report here.
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
+    /// Where run folders are made.
+    #[arg(long, value_name = "FOLDER", default_value = "reports")]
+    pub(super) reports: PathBuf,
+    #[command(flatten)]
+    pub(super) show: ShowArgs,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least one step must be allowed to act".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err(format!("`{text}` is not a number of steps")),
+    }
+}
+
+/// What `--dry-run` may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DryRun {
+    /// Without any request.
+    Client,
+    /// As without the flag: run it.
+    None,
+}
+
+/// `lariat check`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// Plan files.
+    #[arg(value_name = "PLAN", required = true)]
+    pub(super) plans: Vec<PathBuf>,
+    /// Set a var (repeatable).
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(super) set: Vec<String>,
+    /// Read vars from a TOML file (repeatable; `--set` wins).
+    #[arg(long = "vars", value_name = "FILE")]
+    pub(super) vars: Vec<PathBuf>,
+    /// Print each requirement with the steps that cover it, and those nobody covers.
+    #[arg(long)]
+    pub(super) coverage: bool,
+    /// Whether colours are used.
+    #[arg(long, value_enum, default_value_t = ColorArg::Auto)]
+    pub(super) color: ColorArg,
+}
+
+/// `lariat graph`.
+#[derive(Clone, Debug, Args)]
+pub struct GraphArgs {
+    #[command(flatten)]
+    pub(super) plan: PlanArgs,
+    /// Output format.
+    #[arg(short, long, value_enum, default_value_t = GraphFormat::Text)]
+    pub(super) output: GraphFormat,
+}
+
+/// How a graph is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// Indented lines.
+    Text,
+    /// Graphviz.
+    Dot,
+    /// Mermaid.
+    Mermaid,
+    /// A picture.
+    Svg,
+}
+
+/// `lariat report`.
+#[derive(Clone, Debug, Args)]
+pub struct ReportArgs {
+    /// A run: its folder, its journal, its id, or a plan's name for the latest.
+    #[arg(value_name = "RUN")]
+    pub(super) run: String,
+    /// Also write the `JUnit` file here.
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+    /// Also write the HTML report here.
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
+    /// Which form of `JUnit`: `strict` is valid for the schema of Jenkins' xUnit plugin.
+    #[arg(long, value_enum, default_value_t = JunitForm::Extended)]
+    pub(super) junit_schema: JunitForm,
+    /// Where run folders are.
+    #[arg(long, value_name = "FOLDER", default_value = "reports")]
+    pub(super) reports: PathBuf,
+    #[command(flatten)]
+    pub(super) show: ShowArgs,
+}
+
+/// Which form of `JUnit` is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum JunitForm {
+    /// With files, lines and properties of each case.
+    Extended,
+    /// Without what `junit-10.xsd` forbids.
+    Strict,
+}
+
+/// `lariat cleanup`.
+#[derive(Clone, Debug, Args)]
+pub struct CleanupArgs {
+    /// A run: its folder, its journal, its id, or a plan's name for the latest.
+    #[arg(value_name = "RUN")]
+    pub(super) run: String,
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub(super) yes: bool,
+    /// Set a var that the journal does not hold, because it is secret (repeatable).
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(super) set: Vec<String>,
+    /// Most time for it.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = crate::text::parse_duration)]
+    pub(super) timeout: std::time::Duration,
+    /// Where run folders are.
+    #[arg(long, value_name = "FOLDER", default_value = "reports")]
+    pub(super) reports: PathBuf,
+    #[command(flatten)]
+    pub(super) show: ShowArgs,
+}
+
+/// `lariat doctor`.
+#[derive(Clone, Debug, Args)]
+pub struct DoctorArgs {
+    /// The plan; without one only the machine is looked at.
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: Option<PathBuf>,
+    /// Set a var (repeatable).
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(super) set: Vec<String>,
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+    /// Where run folders are made.
+    #[arg(long, value_name = "FOLDER", default_value = "reports")]
+    pub(super) reports: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,282 @@
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::args::{DryRun, PlanArgs, RunArgs};
+use super::door::{self, Opened};
+use super::finish::{self, Copies};
+use super::look::look;
+use super::screen::{err, out, told};
+use super::sink::Recorded;
+use super::{Exit, dry_run};
+use crate::clock::Clock;
+use crate::cluster::Cluster;
+use crate::engine::{self, Order};
+use crate::event::{CancelReason, Event, FORMAT, Mask, RunStart};
+use crate::graph::Graph;
+use crate::id::RunId;
+use crate::journal::{RunFolder, Writer};
+use crate::plan::Plan;
+use crate::report::{Closing, Look, Output, Terminal};
+use crate::step::RunFacts;
+use crate::view::RunView;
+
+/// How often bars are drawn and heartbeats thought of.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Runs a plan.
+pub(super) async fn run(args: RunArgs) -> Exit {
+    match prepare(&args).await {
+        Ok(Some(prepared)) => prepared.go().await,
+        Ok(None) => Exit::Ok,
+        Err(exit) => exit,
+    }
+}
+
+/// Everything that is settled before anything is touched.
+struct Prepared {
+    plan: Plan,
+    cluster: Arc<dyn Cluster>,
+    start: RunStart,
+    folder: RunFolder,
+    journal: Writer,
+    copies: Copies,
+    look: Look,
+    fail_fast: bool,
+    grace: Duration,
+}
+
+async fn prepare(args: &RunArgs) -> Result<Option<Prepared>, Exit> {
+    let mut plan = door::load(&args.plan, args.show.color)?;
+    if let Some(timeout) = args.timeout {
+        plan.timeout = timeout;
+    }
+    if args.dry_run == Some(DryRun::Client) {
+        out(&dry_run::client(&plan, args.cluster.context.as_deref()));
+        return Ok(None);
+    }
+    let opened = door::cluster(&plan, &args.cluster).await?;
+    allow(&plan, &opened, args)?;
+    let clock = opened.cluster.clock();
+    let seed = args.seed.unwrap_or_else(draw);
+    let id = run_id(&plan.name, &clock, seed);
+    let said = |error: crate::journal::Error| {
+        err(&told(&error));
+        Exit::Error
+    };
+    let folder = RunFolder::create(&args.reports, &plan.name, clock.start(), &id).map_err(said)?;
+    let journal = Writer::create(folder.path()).map_err(said)?;
+    if let Err(error) = folder.become_latest() {
+        err(&told(&error));
+    }
+    let start = start(&plan, args, seed, id, &opened.cluster);
+    Ok(Some(Prepared {
+        plan,
+        cluster: opened.cluster,
+        start,
+        folder,
+        journal,
+        copies: Copies { junit: args.junit.clone(), html: args.html.clone(), form: None },
+        look: look(&args.show),
+        fail_fast: args.fail_fast,
+        grace: args.grace,
+    }))
+}
+
+/// Refuses harm that nobody allowed.
+fn allow(plan: &Plan, opened: &Opened, args: &RunArgs) -> Result<(), Exit> {
+    let harming = plan.harming();
+    let Some(first) = harming.first() else { return Ok(()) };
+    if opened.may_harm || args.yes {
+        return Ok(());
+    }
+    let context = args.cluster.context.as_deref().unwrap_or_default();
+    let more = match harming.len() {
+        1 => String::new(),
+        n => format!(" and {} more", n - 1),
+    };
+    err(&format!(
+        "lariat: this plan can break what it is pointed at (`{}`{more}), and the context `{context}` does not allow that.\n  \
+         Say `harm = true` under `[contexts.{context}]` in lariat.toml if it is a cluster for tests, or `--yes` for this once.",
+        first.id
+    ));
+    Err(Exit::Usage)
+}
+
+impl Prepared {
+    async fn go(self) -> Exit {
+        let clock = self.cluster.clock();
+        let (show, shown) = mpsc::unbounded_channel();
+        let terminal = tokio::spawn(narrate(Terminal::new(self.look, Output::standard()), clock, shown));
+        let mut sink = Recorded::new(self.journal, self.folder.clone(), self.copies.clone(), show);
+        let order = Order {
+            run: RunFacts { id: self.start.run.clone(), plan: self.plan.name.clone(), seed: self.start.seed, dir: self.folder.path().to_owned() },
+            mask: Mask::new(self.plan.secrets.iter().map(|(_, value)| value.clone())),
+            plan: self.plan,
+            start: self.start,
+            cluster: self.cluster,
+            fail_fast: self.fail_fast,
+            grace: self.grace,
+            known: std::collections::BTreeMap::new(),
+            signals: signals(),
+        };
+        let verdict = engine::run(order, &mut sink).await;
+        let view = sink.into_view();
+        let Ok(mut terminal) = terminal.await else { return Exit::Error };
+        let Some(view) = view else {
+            err("lariat: the first event could not be written, so nothing was done");
+            return Exit::Error;
+        };
+        let written = finish::write(&view, &self.folder, &self.copies);
+        let failed = written.failed;
+        let closing = closing(&view, written.closing(&self.folder), clock);
+        terminal.close(&closing);
+        match Exit::of(verdict, view.cancelled.map(|(_, by)| by)) {
+            Exit::Ok if failed => Exit::Error,
+            exit => exit,
+        }
+    }
+}
+
+/// Tells people what happens while it happens. Ends when the run does.
+async fn narrate(mut terminal: Terminal, clock: Clock, mut events: mpsc::UnboundedReceiver<Event>) -> Terminal {
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            event = events.recv() => match event {
+                Some(event) => terminal.show(&event),
+                None => return terminal,
+            },
+            _ = tick.tick() => terminal.tick(clock.elapsed()),
+        }
+    }
+}
+
+/// What stands under the verdict.
+fn closing(view: &RunView, closing: Closing, clock: Clock) -> Closing {
+    // Two durations are told only where time is virtual.
+    let embedded = view.start.cluster.as_ref().is_some_and(|cluster| cluster.embedded);
+    let real = embedded.then(|| clock.elapsed().duration());
+    let mut closing = Closing { real, critical: critical(view), ..closing };
+    let second = view.cancelled.is_some_and(|(_, by)| by == CancelReason::SecondSignal);
+    if view.start.cluster.is_some() && (second || !view.is_complete()) {
+        closing.extra.push(format!("left in the cluster: what carries the label {}={}", crate::step::RUN_LABEL, view.start.run));
+    }
+    if let Some(cluster) = &view.start.cluster
+        && view.verdict() != crate::event::Verdict::Pass
+    {
+        closing.extra.push(format!("clean up with: lariat cleanup {} --context {}", view.start.run, cluster.context));
+    }
+    closing
+}
+
+/// The chain of steps that decided how long it took.
+fn critical(view: &RunView) -> Vec<(crate::id::StepId, crate::clock::Elapsed)> {
+    let times = view.rows.iter().filter_map(|row| Some((row.node.id.clone(), row.started?, row.ended?)));
+    let times: Vec<_> = times.collect();
+    let (path, _) = Graph::new(&view.start.steps).critical_path(&times);
+    let took = |id: &crate::id::StepId| view.row(id).and_then(|row| row.took());
+    path.into_iter().filter_map(|id| took(&id).map(|took| (id.clone(), took))).collect()
+}
+
+fn start(plan: &Plan, args: &RunArgs, seed: u64, id: RunId, cluster: &Arc<dyn Cluster>) -> RunStart {
+    let secret = |written: &String| {
+        let name = written.split('=').next().unwrap_or_default();
+        plan.secrets.iter().any(|(secret, _)| secret == name)
+    };
+    let set = args.plan.set.iter().map(|written| if secret(written) { format!("{}=", written.split('=').next().unwrap_or_default()) } else { written.clone() });
+    let flags = args.plan.only.iter().map(|step| format!("--only {step}")).chain(args.plan.skip.iter().map(|step| format!("--skip {step}")));
+    RunStart {
+        format: FORMAT,
+        lariat: env!("CARGO_PKG_VERSION").to_owned(),
+        run: id,
+        started: cluster.clock().start(),
+        plan: plan.name.clone(),
+        title: plan.title.clone(),
+        about: plan.about.clone(),
+        covers: plan.covers.clone(),
+        files: plan.files.clone(),
+        vars: plan.vars.clone(),
+        secrets: plan.secrets.iter().map(|(name, _)| name.clone()).collect(),
+        set: set.collect(),
+        flags: flags.collect(),
+        seed,
+        jobs: args.jobs,
+        cluster: cluster.identity(),
+        steps: plan.nodes(),
+        repro: repro(&args.plan, args, seed),
+    }
+}
+
+/// A command line that runs the same again. Secret values have to be given anew.
+fn repro(plan: &PlanArgs, args: &RunArgs, seed: u64) -> String {
+    let path = finish::shown(&plan.plan);
+    let mut words = match path.strip_prefix("plans/").and_then(|name| name.strip_suffix(".toml")).filter(|name| !name.contains('/')) {
+        Some(name) => vec!["just".to_owned(), "plan".to_owned(), name.to_owned()],
+        None => vec!["lariat".to_owned(), "run".to_owned(), quote(&path)],
+    };
+    if let Some(context) = &args.cluster.context {
+        words.extend(["--context".to_owned(), quote(context)]);
+    }
+    for (flag, values) in [("--set", &plan.set), ("--only", &plan.only), ("--skip", &plan.skip)] {
+        for value in values {
+            words.extend([flag.to_owned(), quote(value)]);
+        }
+    }
+    for file in &plan.vars {
+        words.extend(["--vars".to_owned(), quote(&finish::shown(file))]);
+    }
+    if let Some(namespace) = &args.namespace {
+        words.extend(["--namespace".to_owned(), quote(namespace)]);
+    }
+    words.extend(["--seed".to_owned(), seed.to_string()]);
+    words.join(" ")
+}
+
+/// A word as a shell takes it.
+fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+[]".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+/// A seed that nobody chose: what the standard library draws for its hash maps.
+fn draw() -> u64 {
+    // Small enough to be read out and typed again.
+    std::collections::hash_map::RandomState::new().build_hasher().finish() % 1_000_000_000
+}
+
+/// The run's id: plan, start and seed, short enough for a label.
+fn run_id(plan: &str, clock: &Clock, seed: u64) -> RunId {
+    let name: String = plan.chars().take(32).collect();
+    let start = clock.start().strftime("%Y%m%dt%H%M%Sz");
+    RunId::new(format!("{}-{start}-{:04x}", name.trim_end_matches('-'), seed % 0x1_0000)).expect("a plan's name begins a label value")
+}
+
+/// The first signal asks the run to end, the second to leave at once.
+fn signals() -> mpsc::UnboundedReceiver<CancelReason> {
+    let (send, receive) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+            return;
+        };
+        let mut first = true;
+        loop {
+            let by = tokio::select! {
+                biased;
+                _ = terminate.recv() => CancelReason::Terminate,
+                _ = interrupt.recv() => CancelReason::Interrupt,
+            };
+            let by = if std::mem::take(&mut first) { by } else { CancelReason::SecondSignal };
+            if send.send(by).is_err() {
+                return;
+            }
+        }
+    });
+    receive
+}

@@ -1,0 +1,44 @@
+use tokio::sync::mpsc;
+
+use super::finish::{self, Copies};
+use crate::event::{Event, EventKind, NotWritten, Sink};
+use crate::journal::{RunFolder, Writer};
+use crate::view::RunView;
+
+/// Where a run's events go: first the journal, then everyone who shows them.
+pub(super) struct Recorded {
+    journal: Writer,
+    folder: RunFolder,
+    copies: Copies,
+    view: Option<RunView>,
+    show: mpsc::UnboundedSender<Event>,
+}
+
+impl Recorded {
+    pub(super) fn new(journal: Writer, folder: RunFolder, copies: Copies, show: mpsc::UnboundedSender<Event>) -> Self {
+        Self { journal, folder, copies, view: None, show }
+    }
+
+    /// The story as far as it was written.
+    pub(super) fn into_view(self) -> Option<RunView> {
+        self.view
+    }
+}
+
+impl Sink for Recorded {
+    fn put(&mut self, event: &Event) -> Result<(), NotWritten> {
+        self.journal.put(event)?;
+        let folded = match &mut self.view {
+            Some(view) => view.apply(event),
+            None => RunView::begin(event).map(|view| self.view = Some(view)),
+        };
+        debug_assert!(folded.is_ok(), "the engine tells a legal story: {folded:?}");
+        // CI systems kill ten seconds after their first signal: the reports must be
+        // there before clean-up takes its time. They are written again at the end.
+        if let (EventKind::CancelRequested { .. }, Some(view)) = (&event.kind, &self.view) {
+            finish::write(view, &self.folder, &self.copies);
+        }
+        let _ = self.show.send(event.clone());
+        Ok(())
+    }
+}
