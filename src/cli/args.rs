@@ -7,15 +7,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "lariat", version, about, max_term_width = 100, disable_help_subcommand = true)]
 #[command(after_help = "Exit codes: 0 pass, 1 fail, 2 plan or usage wrong (nothing was touched), 3 inconclusive,\n4 Lariat could not do its part, 130/143 cancelled by SIGINT/SIGTERM.")]
-pub struct Cli {
+pub(super) struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(super) command: Command,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Run a plan.
     Run(Box<RunArgs>),
     /// Check a plan without running it: all mistakes at once.
@@ -41,55 +41,55 @@ pub enum Command {
 
 /// Which plan, with which vars and steps.
 #[derive(Clone, Debug, Default, Args)]
-pub struct PlanArgs {
+pub(super) struct PlanArgs {
     /// The plan file.
     #[arg(value_name = "PLAN")]
-    pub plan: PathBuf,
+    pub(super) plan: PathBuf,
     /// Set a var: `--set rounds=3` (repeatable).
     #[arg(long = "set", value_name = "NAME=VALUE")]
-    pub set: Vec<String>,
+    pub(super) set: Vec<String>,
     /// Read vars from a TOML file (repeatable; `--set` wins).
     #[arg(long = "vars", value_name = "FILE")]
-    pub vars: Vec<PathBuf>,
+    pub(super) vars: Vec<PathBuf>,
     /// Run only this step and what it needs (repeatable).
     #[arg(long, value_name = "STEP")]
-    pub only: Vec<String>,
+    pub(super) only: Vec<String>,
     /// Leave this step out; it counts as passed (repeatable).
     #[arg(long, value_name = "STEP")]
-    pub skip: Vec<String>,
+    pub(super) skip: Vec<String>,
 }
 
 /// Which cluster.
 #[derive(Clone, Debug, Default, Args)]
-pub struct ClusterArgs {
+pub(super) struct ClusterArgs {
     /// The kubeconfig context to run against. Never taken from the current context.
     #[arg(long, visible_alias = "kube-context", value_name = "NAME")]
-    pub context: Option<String>,
+    pub(super) context: Option<String>,
     /// The kubeconfig file.
     #[arg(long, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
+    pub(super) kubeconfig: Option<PathBuf>,
 }
 
 /// How it is shown.
 #[derive(Clone, Debug, Args)]
-pub struct ShowArgs {
+pub(super) struct ShowArgs {
     /// How progress is shown.
     #[arg(long, value_enum, default_value_t = ProgressArg::Auto)]
-    pub progress: ProgressArg,
+    pub(super) progress: ProgressArg,
     /// Whether colours are used.
     #[arg(long, value_enum, default_value_t = ColorArg::Auto)]
-    pub color: ColorArg,
+    pub(super) color: ColorArg,
     /// Only failures and the last line.
     #[arg(short, long, conflicts_with = "verbose")]
-    pub quiet: bool,
+    pub(super) quiet: bool,
     /// More: `-v` evidence and changes, `-vv` requests that were repeated.
     #[arg(short, long, action = clap::ArgAction::Count)]
-    pub verbose: u8,
+    pub(super) verbose: u8,
 }
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ProgressArg {
+pub(super) enum ProgressArg {
     /// Bars on a terminal, plain lines elsewhere.
     Auto,
     /// Bars, one row for each running step.
@@ -102,7 +102,7 @@ pub enum ProgressArg {
 
 /// Whether colours are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ColorArg {
+pub(super) enum ColorArg {
     /// On a terminal, unless `NO_COLOR` is set.
     Auto,
     /// Always.
@@ -113,7 +113,7 @@ pub enum ColorArg {
 
 /// `lariat run`.
 #[derive(Clone, Debug, Args)]
-pub struct RunArgs {
+pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) plan: PlanArgs,
     #[command(flatten)]
@@ -165,7 +165,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 
 /// What `--dry-run` may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DryRun {
+pub(super) enum DryRun {
     /// Without any request.
     Client,
     /// As without the flag: run it.
@@ -174,7 +174,7 @@ pub enum DryRun {
 
 /// `lariat check`.
 #[derive(Clone, Debug, Args)]
-pub struct CheckArgs {
+pub(super) struct CheckArgs {
     /// Plan files.
     #[arg(value_name = "PLAN", required = true)]
     pub(super) plans: Vec<PathBuf>,
@@ -194,7 +194,7 @@ pub struct CheckArgs {
 
 /// `lariat graph`.
 #[derive(Clone, Debug, Args)]
-pub struct GraphArgs {
+pub(super) struct GraphArgs {
     #[command(flatten)]
     pub(super) plan: PlanArgs,
     /// Output format.
@@ -204,7 +204,7 @@ pub struct GraphArgs {
 
 /// How a graph is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum GraphFormat {
+pub(super) enum GraphFormat {
     /// Indented lines.
     Text,
     /// Graphviz.
@@ -217,7 +217,7 @@ pub enum GraphFormat {
 
 /// `lariat report`.
 #[derive(Clone, Debug, Args)]
-pub struct ReportArgs {
+pub(super) struct ReportArgs {
     /// A run: its folder, its journal, its id, or a plan's name for the latest.
     #[arg(value_name = "RUN")]
     pub(super) run: String,
@@ -239,7 +239,7 @@ pub struct ReportArgs {
 
 /// Which form of `JUnit` is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum JunitForm {
+pub(super) enum JunitForm {
     /// With files, lines and properties of each case.
     Extended,
     /// Without what `junit-10.xsd` forbids.
@@ -248,7 +248,7 @@ pub enum JunitForm {
 
 /// `lariat cleanup`.
 #[derive(Clone, Debug, Args)]
-pub struct CleanupArgs {
+pub(super) struct CleanupArgs {
     /// A run: its folder, its journal, its id, or a plan's name for the latest.
     #[arg(value_name = "RUN")]
     pub(super) run: String,
@@ -272,7 +272,7 @@ pub struct CleanupArgs {
 
 /// `lariat doctor`.
 #[derive(Clone, Debug, Args)]
-pub struct DoctorArgs {
+pub(super) struct DoctorArgs {
     /// The plan; without one only the machine is looked at.
     #[arg(value_name = "PLAN")]
     pub(super) plan: Option<PathBuf>,

@@ -21,6 +21,5 @@ mod run;
 mod screen;
 mod sink;
 
-pub use args::Cli;
 pub use exit::Exit;
 pub use main::main;

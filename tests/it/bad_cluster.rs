@@ -61,7 +61,7 @@ fn a_plan_that_harms_needs_a_word() {
     let bench = Bench::with(
         "[plan]\nname = \"harm\"\nnamespace = \"default\"\n[objects.pods]\nresource = \"pods\"\n[steps.kill]\npod-kill = { on = \"pods\" }\n",
     );
-    api.write_kubeconfig(&bench.path().join("config"), "lab").expect("a file can be written");
+    served.write_kubeconfig(&bench.path().join("config"), "lab").expect("a file can be written");
     let args = ["run", "plan.toml", "--context", "lab", "--kubeconfig", "config"];
     bench.lariat(args).expect(2, &["harm = true", "--yes", "`kill`"]);
     assert!(!bench.path().join("reports").exists());

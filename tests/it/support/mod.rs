@@ -8,35 +8,35 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A folder with plans, in which `lariat` is run.
-pub struct Bench {
+pub(crate) struct Bench {
     folder: TempDir,
 }
 
 /// How a run of the binary ended.
-pub struct Ran {
+pub(crate) struct Ran {
     /// The exit code; a signal is none.
-    pub code: Option<i32>,
+    pub(crate) code: Option<i32>,
     /// What was asked for.
-    pub stdout: String,
+    pub(crate) stdout: String,
     /// What was told to people.
-    pub stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl Bench {
     /// An empty folder.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().expect("a temporary folder can be made") }
     }
 
     /// A folder with one plan, `plan.toml`.
-    pub fn with(plan: &str) -> Self {
+    pub(crate) fn with(plan: &str) -> Self {
         let bench = Self::new();
         bench.write("plan.toml", plan);
         bench
     }
 
     /// Writes a file, and the folders above it.
-    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("a folder can be made");
         fs::write(&path, text).expect("a file can be written");
@@ -44,18 +44,18 @@ impl Bench {
     }
 
     /// The folder.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// A file of the newest run of a plan.
-    pub fn latest(&self, plan: &str, file: &str) -> String {
+    pub(crate) fn latest(&self, plan: &str, file: &str) -> String {
         let path = self.path().join("reports").join(plan).join("latest").join(file);
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
     /// The command, ready to be changed and started.
-    pub fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, args: I) -> Command {
+    pub(crate) fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, args: I) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lariat"));
         command.args(args).current_dir(self.path()).stdin(Stdio::null());
         // Nothing of this machine's own may decide a test.
@@ -67,7 +67,7 @@ impl Bench {
     }
 
     /// Runs the binary to its end.
-    pub fn lariat<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, args: I) -> Ran {
+    pub(crate) fn lariat<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, args: I) -> Ran {
         self.command(args).output().expect("the binary can be started").into()
     }
 }
@@ -85,7 +85,7 @@ impl From<Output> for Ran {
 impl Ran {
     /// Ended with this code, and told all of this; nothing that looks like a bug.
     #[track_caller]
-    pub fn expect(&self, code: i32, told: &[&str]) -> &Self {
+    pub(crate) fn expect(&self, code: i32, told: &[&str]) -> &Self {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         for text in told {
             assert!(
