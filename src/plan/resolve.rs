@@ -261,7 +261,8 @@ impl<'a, 'f> Resolver<'a, 'f> {
     ) -> Option<Step> {
         let Some(repeat) = &raw.repeat else { return self.instance(used, around, raw, id, here) };
         let times = self.times(used, &repeat.times, here);
-        let width = times.to_string().len();
+        // Two digits at least, so that names sort and look alike from plan to plan.
+        let width = times.to_string().len().max(2);
         let mut rounds: Vec<Step> = Vec::new();
         for round in 1..=times {
             let id = id.index(&format!("{round:0width$}"));

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::brief::brief;
 use super::{Error, StepContext};
 use crate::clock::Clock;
-use crate::event::{Class, Progress};
+use crate::event::Progress;
 use crate::expr::{Cel, Env, NOW, Shared};
 use crate::plan::{Conditions, Count, SelectionId};
 use crate::record::{Change, Feed, Track, TrackKey};
@@ -162,13 +162,18 @@ impl Board {
                 None => {}
             }
         }
-        let missing: Vec<&Row> = self.rows.iter().filter(|row| !row.holds()).collect();
+        // Of what is not listed nothing is known, and nothing is said.
+        let listed = |row: &&Row| self.feeds[&row.on].is_synced();
+        let missing: Vec<&Row> = self.rows.iter().filter(listed).filter(|row| !row.holds()).collect();
         for row in &missing {
+            if missing.len() > 1 {
+                unmet.push(row.say());
+            }
             unmet.extend(row.unmet(self.feeds[&row.on].tracks()));
         }
         let say = match missing.as_slice() {
             [] if unmet.is_empty() => "all conditions hold".to_owned(),
-            [] => unmet[0].clone(),
+            [] => unmet.remove(0),
             [row] => row.say(),
             rows => {
                 let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
@@ -277,24 +282,24 @@ impl Row {
         }
     }
 
-    /// This condition in one line, then the objects that matter, each with its state.
+    /// The objects that matter, each with its state.
     fn unmet(&self, tracks: &BTreeMap<TrackKey, Track>) -> Vec<String> {
-        let mut lines = vec![self.say()];
         let too_many =
             matches!(self.amount, Amount::Count(Count::Exactly(n) | Count::AtMost(n)) if self.satisfied() > n);
         let counts = |standing: &Standing| matches!(standing, Standing::Holds) == too_many;
         let mut named =
             self.standing.iter().filter(|(_, standing)| counts(standing) || matches!(standing, Standing::Errs(_)));
+        let mut lines = Vec::new();
         for (key, standing) in named.by_ref().take(NAMED) {
             let state = tracks.get(key).map_or_else(String::new, |track| brief(track.o.value()));
             lines.push(match standing {
-                Standing::Errs(error) => format!("  {key}: {state}; {error}"),
-                Standing::Holds | Standing::Not => format!("  {key}: {state}"),
+                Standing::Errs(error) => format!("{key}: {state}; {error}"),
+                Standing::Holds | Standing::Not => format!("{key}: {state}"),
             });
         }
         let rest = named.count();
         if rest > 0 {
-            lines.push(format!("  and {rest} more"));
+            lines.push(format!("and {rest} more"));
         }
         lines
     }

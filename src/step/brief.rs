@@ -57,19 +57,27 @@ fn replicas(o: &Value) -> Option<String> {
     Some(format!("{} of {} ready", ready.as_u64().unwrap_or(0), wanted.as_u64().unwrap_or(0)))
 }
 
-/// Conditions that are not `True`, with their reasons; of those that are, `Ready` alone is not worth a word.
+/// Conditions that tell of trouble, with their reasons.
+///
+/// Most are good when `True`; those named for a trouble are good when `False`.
+/// A pod's three readings of one fact are told once.
 fn conditions(list: &Value) -> Vec<String> {
+    const TROUBLES: [&str; 6] = ["Failure", "Failed", "Pressure", "Unavailable", "Remaining", "Degraded"];
+    const REPEATS: [&str; 3] = ["ContainersReady", "PodReadyToStartContainers", "DisruptionTarget"];
     let all = list.as_array().into_iter().flatten();
-    all.filter(|condition| condition["status"].as_str().is_some_and(|status| status != "True"))
-        .filter_map(|condition| {
-            let kind = condition["type"].as_str()?;
-            let status = condition["status"].as_str()?;
-            let why = [&condition["reason"], &condition["message"]]
-                .into_iter()
-                .find_map(|text| text.as_str().filter(|text| !text.is_empty()));
-            Some(why.map_or_else(|| format!("{kind}={status}"), |why| format!("{kind}={status} ({why})")))
-        })
-        .collect()
+    all.filter_map(|condition| {
+        let kind = condition["type"].as_str()?;
+        let status = condition["status"].as_str()?;
+        let trouble = TROUBLES.iter().any(|word| kind.contains(word));
+        let good = if trouble { "False" } else { "True" };
+        if status == good || REPEATS.contains(&kind) {
+            return None;
+        }
+        let said = |key: &str| condition[key].as_str().filter(|text| !text.is_empty());
+        let why = if trouble { said("message").or(said("reason")) } else { said("reason").or(said("message")) };
+        Some(why.map_or_else(|| format!("{kind}={status}"), |why| format!("{kind}={status} ({why})")))
+    })
+    .collect()
 }
 
 fn cut(text: String) -> String {
@@ -97,6 +105,12 @@ mod tests {
             (
                 json!({ "kind": "DaemonSet", "metadata": {}, "status": { "numberReady": 2, "desiredNumberScheduled": 3 } }),
                 "2 of 3 ready",
+            ),
+            (
+                json!({ "kind": "Namespace", "metadata": {}, "status": { "phase": "Terminating", "conditions": [
+                    { "type": "NamespaceDeletionDiscoveryFailure", "status": "False", "reason": "ResourcesDiscovered" },
+                    { "type": "NamespaceContentRemaining", "status": "True", "message": "pods has 1 resource instances" }] } }),
+                "Terminating, NamespaceContentRemaining=True (pods has 1 resource instances)",
             ),
             (json!({ "state": "in-progress", "progress": 4 }), "state in-progress"),
             (

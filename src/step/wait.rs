@@ -166,6 +166,11 @@ impl<'a> Calm<'a> {
     /// Says how things stand if that is new, now or when it is time.
     fn tell(&mut self, board: &Board, holding: Option<Duration>) {
         let now = Instant::now();
+        if !board.is_synced() && board.sees() {
+            // The first list is on its way: there is nothing to say yet.
+            self.at = None;
+            return;
+        }
         if now < self.next {
             self.at = Some(self.next);
             return;
