@@ -1,7 +1,3 @@
 //! The real binary from outside, and rules about the source that the compiler does not know.
 
 mod architecture;
-mod bad_cluster;
-mod bad_plan;
-mod runs;
-mod support;
