@@ -15,7 +15,7 @@ pub(super) struct Ask {
 
 /// Holds one watch for each query that somebody follows. Ends, with all of them,
 /// when the last recorder is gone.
-pub(super) async fn run(client: Client, mut asks: mpsc::UnboundedReceiver<Ask>) {
+pub(super) async fn run(client: Client, mut asks: mpsc::UnboundedReceiver<Ask>, desk: mpsc::WeakUnboundedSender<Ask>) {
     let mut watches: BTreeMap<Query, mpsc::UnboundedSender<Order>> = BTreeMap::new();
     let mut running = JoinSet::new();
     while let Some(Ask { query, order }) = asks.recv().await {
@@ -27,7 +27,8 @@ pub(super) async fn run(client: Client, mut asks: mpsc::UnboundedReceiver<Ask>) 
         if let Some(order) = refused {
             let (orders, taken) = mpsc::unbounded_channel();
             orders.send(order).expect("the receiver is held in the next line");
-            running.spawn(watch::run(client.clone(), query.clone(), taken));
+            running.spawn(watch::run(client.clone(), query.clone(), taken, desk.clone()));
+            watches.retain(|_, watch| !watch.is_closed());
             watches.insert(query, orders);
         }
         while running.try_join_next().is_some() {}

@@ -24,7 +24,7 @@ impl Recorder {
     pub fn new(client: Option<Client>, selections: Vec<Selection>) -> Self {
         let (desk, asks) = mpsc::unbounded_channel();
         if let Some(client) = client.clone() {
-            tokio::spawn(desk::run(client, asks));
+            tokio::spawn(desk::run(client, asks, desk.downgrade()));
         }
         let selections = selections.into_iter().map(|selection| (selection.id.clone(), selection)).collect();
         Self { selections: Arc::new(selections), client, desk }

@@ -59,9 +59,9 @@ async fn answer(client: &Client, request: Request<Vec<u8>>) -> Result<Body, Trou
     if status.is_success() {
         return Ok(response.into_body());
     }
-    let said = match response.into_body().collect().await {
-        Ok(body) => message(&body.to_bytes()),
-        Err(_) => None,
+    let said = match tokio::time::timeout(ANSWER, response.into_body().collect()).await {
+        Ok(Ok(body)) => message(&body.to_bytes()),
+        Ok(Err(_)) | Err(_) => None,
     };
     Err(refusal(status, said.unwrap_or_else(|| format!("the API server answered {status}"))))
 }

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -7,12 +8,15 @@ use futures::stream::FuturesUnordered;
 use kube::Client;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::Error;
+use super::desk::Ask;
 use super::kind;
 use super::object::{Object, ObjectKey, number};
 use super::query::Address;
 use super::stream::{self, Lines, Trouble, refusal};
+use crate::event::Class;
 use crate::plan::Query;
 
 /// How long a watch may say nothing before it is opened again from where it was.
@@ -25,6 +29,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 
 /// The longest wait between two tries: what a restarted API server is noticed after.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// How long a server that allowed a watch may refuse it after a restart.
+const STARTING: Duration = Duration::from_secs(15);
 
 /// What a watch tells those who follow it, in order.
 #[derive(Clone, Debug)]
@@ -45,7 +52,12 @@ pub(super) enum Update {
 pub(super) type Order = mpsc::UnboundedSender<Update>;
 
 /// Serves one query to all who follow it, until nobody does.
-pub(super) async fn run(client: Client, query: Query, orders: mpsc::UnboundedReceiver<Order>) {
+pub(super) async fn run(
+    client: Client,
+    query: Query,
+    orders: mpsc::UnboundedReceiver<Order>,
+    desk: mpsc::WeakUnboundedSender<Ask>,
+) {
     let mut watch = Watch {
         secret: query.resource.group.is_empty() && query.resource.plural == "secrets",
         client,
@@ -56,9 +68,19 @@ pub(super) async fn run(client: Client, query: Query, orders: mpsc::UnboundedRec
         next: 0,
         listed: false,
         broken: None,
+        allowed: false,
+        refused: None,
     };
-    // The only way out of `serve` is that nobody follows, or a definite no; both are told.
-    let _ = watch.serve().await;
+    let Err(Ended(refusal)) = watch.serve().await;
+    // Somebody may have asked in this very moment: told the same no, or served by a new watch.
+    watch.orders.close();
+    while let Some(order) = watch.orders.recv().await {
+        match (&refusal, desk.upgrade()) {
+            (Some(error), _) => drop(order.send(Update::Refused(error.clone()))),
+            (None, Some(desk)) => drop(desk.send(Ask { query: watch.query.clone(), order })),
+            (None, None) => {}
+        }
+    }
 }
 
 struct Watch {
@@ -75,6 +97,10 @@ struct Watch {
     listed: bool,
     /// Why it can't see for the moment.
     broken: Option<String>,
+    /// Whether it was once allowed to look.
+    allowed: bool,
+    /// Since when it is not any more.
+    refused: Option<Instant>,
 }
 
 struct Follower {
@@ -97,12 +123,20 @@ struct Listing {
     version: String,
 }
 
-/// Nobody follows any more, or the server refused: the watch ends.
-struct Ended;
+impl Listing {
+    /// That of a kind which is not served: a full answer, too.
+    fn nothing() -> Self {
+        Self { objects: Vec::new(), version: "0".to_owned() }
+    }
+}
+
+/// The watch ends: nobody follows any more, or the server refused.
+struct Ended(Option<Error>);
 
 impl Watch {
-    async fn serve(&mut self) -> Result<(), Ended> {
+    async fn serve(&mut self) -> Result<Infallible, Ended> {
         let mut after_gap = false;
+        let mut wait = FIRST_WAIT;
         loop {
             self.listed = false;
             let Some(address) = self.locate(after_gap).await? else {
@@ -110,20 +144,21 @@ impl Watch {
             };
             let list = list(self.client.clone(), address.clone(), self.secret);
             let asked = self.begin_list();
-            let listing = match self.attend(list).await? {
-                Ok(listing) => listing,
-                // The kind went away between two requests.
-                Err(Trouble::NotServed | Trouble::Gone) => continue,
-                Err(Trouble::Error(error)) => {
-                    self.fail(error)?;
-                    self.pause(FIRST_WAIT).await?;
+            match self.attend(list).await? {
+                Ok(listing) => {
+                    self.heal();
+                    self.announce(&listing, after_gap, asked);
+                    self.follow(&address, listing.version).await?;
+                    after_gap = true;
+                    wait = FIRST_WAIT;
                     continue;
                 }
-            };
-            self.heal();
-            self.announce(&listing, after_gap, asked);
-            self.follow(&address, listing.version).await?;
-            after_gap = true;
+                // The kind went away between two requests, or the list took so long that it was forgotten.
+                Err(Trouble::NotServed | Trouble::Gone) => {}
+                Err(Trouble::Error(error)) => self.fail(error)?,
+            }
+            self.pause(wait).await?;
+            wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
 
@@ -138,7 +173,7 @@ impl Watch {
                 Ok(None) => {
                     self.listed = true;
                     self.heal();
-                    self.announce(&Listing { objects: Vec::new(), version: "0".to_owned() }, after_gap, asked);
+                    self.announce(&Listing::nothing(), after_gap, asked);
                     (asked..self.next).for_each(|number| self.list_for(number));
                     let (client, resource) = (self.client.clone(), self.query.resource.clone());
                     self.attend(async move { kind::established(&client, &resource).await }).await?;
@@ -193,7 +228,9 @@ impl Watch {
                 Some((number, listing)) = self.listing.next(), if !self.listing.is_empty() => self.hand_over(number, listing),
                 line = tokio::time::timeout(SILENCE, lines.next()) => {
                     let event = match line {
-                        Err(_) | Ok(Ok(None)) => return Ok(Ok(progress)),
+                        // Silence is no trouble of the server's: it is asked again at once.
+                        Err(_) => return Ok(Ok(true)),
+                        Ok(Ok(None)) => return Ok(Ok(progress)),
                         Ok(Err(error)) => return Ok(Err(error.into())),
                         Ok(Ok(Some(event))) => event,
                     };
@@ -255,7 +292,7 @@ impl Watch {
     }
 
     fn admit(&mut self, order: Option<Order>) -> Result<(), Ended> {
-        let to = order.ok_or(Ended)?;
+        let to = order.ok_or(Ended(None))?;
         if let Some(reason) = &self.broken {
             let _ = to.send(Update::Broken(reason.clone()));
         }
@@ -296,14 +333,7 @@ impl Watch {
     /// Has a list made for one follower.
     fn list_for(&mut self, number: u64) {
         let (client, query, secret) = (self.client.clone(), self.query.clone(), self.secret);
-        self.listing.push(Box::pin(async move {
-            let listing = match kind::served(&client, &query.resource).await {
-                Ok(Some(served)) => patient_list(client, Address::new(&query, &served), secret).await,
-                Ok(None) => Ok(Listing { objects: Vec::new(), version: "0".to_owned() }),
-                Err(error) => Err(error),
-            };
-            (number, listing)
-        }));
+        self.listing.push(Box::pin(async move { (number, patient_list(client, query, secret).await) }));
     }
 
     /// A follower's own list has come: it gets that, and what came after it.
@@ -339,11 +369,11 @@ impl Watch {
 
     /// Trouble that may pass is told once; a definite no ends the watch.
     fn fail(&mut self, error: Error) -> Result<(), Ended> {
-        if !error.passes() {
+        if !error.passes() && !self.may_pass(&error) {
             for follower in self.followers.drain(..) {
                 let _ = follower.to.send(Update::Refused(error.clone()));
             }
-            return Err(Ended);
+            return Err(Ended(Some(error)));
         }
         if self.broken.replace(error.to_string()).is_none() {
             for follower in &self.followers {
@@ -353,7 +383,16 @@ impl Watch {
         Ok(())
     }
 
+    /// An API server that has just started refuses what it will allow once it has read its rules.
+    fn may_pass(&mut self, error: &Error) -> bool {
+        self.allowed
+            && error.class() == Class::Forbidden
+            && self.refused.get_or_insert_with(Instant::now).elapsed() < STARTING
+    }
+
     fn heal(&mut self) {
+        self.allowed = true;
+        self.refused = None;
         if self.broken.take().is_some() {
             for follower in &self.followers {
                 let _ = follower.to.send(Update::Resumed);
@@ -364,14 +403,7 @@ impl Watch {
     /// Drops followers that have left; without any the watch ends.
     fn forget_gone(&mut self) -> Result<(), Ended> {
         self.followers.retain(|follower| !follower.to.is_closed());
-        if self.followers.is_empty() && self.orders.is_empty() {
-            // Whoever asks from now on finds the door closed and opens a watch anew.
-            self.orders.close();
-            if self.orders.is_empty() {
-                return Err(Ended);
-            }
-        }
-        Ok(())
+        if self.followers.is_empty() && self.orders.is_empty() { Err(Ended(None)) } else { Ok(()) }
     }
 }
 
@@ -394,20 +426,24 @@ impl Follower {
 }
 
 /// One list, tried again while the trouble may pass.
-async fn patient_list(client: Client, address: Address, secret: bool) -> Result<Listing, Error> {
+async fn patient_list(client: Client, query: Query, secret: bool) -> Result<Listing, Error> {
     let mut wait = FIRST_WAIT;
     loop {
-        match list(client.clone(), address.clone(), secret).await {
-            Ok(listing) => return Ok(listing),
-            Err(Trouble::NotServed) => {
-                return Ok(Listing { objects: Vec::new(), version: "0".to_owned() });
-            }
-            Err(Trouble::Error(error)) if !error.passes() => return Err(error),
-            Err(Trouble::Gone | Trouble::Error(_)) => {
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(LONGEST_WAIT);
-            }
+        let trouble = match kind::served(&client, &query.resource).await {
+            Ok(Some(served)) => match list(client.clone(), Address::new(&query, &served), secret).await {
+                Ok(listing) => return Ok(listing),
+                Err(trouble) => trouble,
+            },
+            Ok(None) => Trouble::NotServed,
+            Err(error) => Trouble::Error(error),
+        };
+        match trouble {
+            Trouble::NotServed => return Ok(Listing::nothing()),
+            Trouble::Error(error) if !error.passes() => return Err(error),
+            Trouble::Gone | Trouble::Error(_) => {}
         }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
     }
 }
 
