@@ -1,15 +1,19 @@
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use kube::api::PatchParams;
-use kube::core::{DynamicObject, GroupVersionKind};
-use kube::discovery::{Scope as KindScope, pinned_kind};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::discovery::{ApiCapabilities, Scope as KindScope, pinned_kind};
 use kube::{Api, ResourceExt as _};
-use serde_json::{Value, json};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
 
 use super::ask::{ask, ask_opt};
 use super::{Done, Error, MANAGED_BY, MANAGER, RUN_LABEL, StepContext, difference};
 use crate::event::{Class, Note};
 use crate::plan::verb::Apply;
+
+/// How long a kind that is not served is waited for.
+const DEFINED: Duration = Duration::from_secs(30);
 
 /// Applies objects on the server's side. What was there is changed, its old state
 /// noted, and never taken for ours; what is new carries the run's labels.
@@ -22,12 +26,25 @@ pub(super) async fn act(args: &Apply, ctx: &StepContext) -> Result<Done, Error> 
     let mut accepted = Vec::new();
     for manifest in inline.chain(read) {
         let object = manifest.0.eval(&ctx.env).map_err(|error| Error::setting(error.into()))?;
-        accepted.push(apply(object, &namespace, ctx).await?);
+        for object in items(object) {
+            accepted.push(apply(object, &namespace, ctx).await?);
+        }
     }
     let Some(first) = accepted.first().cloned() else {
         return Err(Error::new(Class::Missing, "there is no object to apply"));
     };
     Ok(Done::default().with("object", first).with("objects", accepted))
+}
+
+/// What a document holds: one object, or those of a `List` as `kubectl get -o yaml` writes it.
+fn items(document: Value) -> Vec<Value> {
+    match document {
+        Value::Object(mut list) if list.get("kind").is_some_and(|kind| kind == "List") => match list.remove("items") {
+            Some(Value::Array(items)) => items,
+            _ => Vec::new(),
+        },
+        one => vec![one],
+    }
 }
 
 async fn apply(object: Value, namespace: &str, ctx: &StepContext) -> Result<Value, Error> {
@@ -47,18 +64,7 @@ async fn apply(object: Value, namespace: &str, ctx: &StepContext) -> Result<Valu
     })?;
     let client = ctx.client()?;
     let called = format!("{}/{name}", types.kind.to_lowercase());
-    let (resource, capabilities) =
-        ask(ctx, &format!("look up {}", types.kind), || async {
-            match pinned_kind(&client, &gvk).await {
-                // A definition that was applied a moment ago is served a moment later.
-                Err(kube::Error::Discovery(missing)) => Err(not_served_yet(&gvk, &missing.to_string())),
-                other => other,
-            }
-        })
-        .await
-        .map_err(|error| {
-            if error.class == Class::Unreachable { error } else { Error { class: Class::Missing, ..error } }
-        })?;
+    let (resource, capabilities) = served(&client, &gvk, ctx).await?;
     let api: Api<DynamicObject> = if capabilities.scope == KindScope::Namespaced {
         let namespace = object.metadata.namespace.get_or_insert_with(|| namespace.to_owned());
         Api::namespaced_with(client.clone(), namespace, &resource)
@@ -70,7 +76,14 @@ async fn apply(object: Value, namespace: &str, ctx: &StepContext) -> Result<Valu
     mark(&mut object, before.as_ref(), ctx);
     let params = PatchParams::apply(MANAGER);
     let patch = kube::api::Patch::Apply(&object);
-    let after = ask(ctx, &format!("APPLY {called}"), || api.patch(&name, &params, &patch)).await?;
+    let after =
+        ask(ctx, &format!("APPLY {called}"), || api.patch(&name, &params, &patch)).await.map_err(|mut error| {
+            if error.message.contains("Apply failed with") {
+                error.expected =
+                    Some("fields that nobody else manages: Lariat does not force, and `patch` changes them".to_owned());
+            }
+            error
+        })?;
     match &before {
         None => ctx.note(Note::text(format!("{called} created"))),
         Some(before) => {
@@ -84,29 +97,59 @@ async fn apply(object: Value, namespace: &str, ctx: &StepContext) -> Result<Valu
         .map_err(|error| Error::from_source(Class::Broken, "the applied object is no JSON", error))
 }
 
-/// Labels what this run makes. An object that was there keeps the labels it has:
-/// leaving out one that an earlier run set would take it away.
+/// Labels what this run makes. An object that was there is not labelled; what an earlier
+/// apply of Lariat's put on it stays, since leaving it out would take it away.
 fn mark(object: &mut DynamicObject, before: Option<&DynamicObject>, ctx: &StepContext) {
-    let mut labels = BTreeMap::from([
-        (MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned()),
-        (RUN_LABEL.to_owned(), ctx.run.id.to_string()),
-    ]);
-    if let Some(before) = before {
-        labels.retain(|key, _| before.labels().contains_key(key));
-        for (key, value) in &mut labels {
-            value.clone_from(&before.labels()[key]);
+    let labels = [(MANAGED_BY.0, MANAGED_BY.1.to_owned()), (RUN_LABEL, ctx.run.id.to_string())];
+    let notes = [("lariat.dev/plan", ctx.run.plan.clone()), ("lariat.dev/step", ctx.id.to_string())];
+    let Some(before) = before else {
+        object.labels_mut().extend(labels.map(|(key, value)| (key.to_owned(), value)));
+        object.annotations_mut().extend(notes.map(|(key, value)| (key.to_owned(), value)));
+        return;
+    };
+    if !before.labels().contains_key(RUN_LABEL) {
+        return;
+    }
+    for (key, _) in labels {
+        if let Some(value) = before.labels().get(key) {
+            object.labels_mut().entry(key.to_owned()).or_insert_with(|| value.clone());
         }
     }
-    object.labels_mut().extend(labels);
-    if before.is_none() {
-        let notes = object.annotations_mut();
-        notes.insert("lariat.dev/plan".to_owned(), ctx.run.plan.clone());
-        notes.insert("lariat.dev/step".to_owned(), ctx.id.to_string());
+    for (key, _) in notes {
+        if let Some(value) = before.annotations().get(key) {
+            object.annotations_mut().entry(key.to_owned()).or_insert_with(|| value.clone());
+        }
     }
 }
 
-/// As an answer that passes: the budget of the step decides how long it is asked again.
-fn not_served_yet(gvk: &GroupVersionKind, said: &str) -> kube::Error {
-    let status = json!({ "code": 503, "message": format!("{}/{} has no kind {} (yet): {said}", gvk.group, gvk.version, gvk.kind), "reason": "ServiceUnavailable" });
-    kube::Error::Api(serde_json::from_value(status).expect("a status is made of these fields"))
+/// How a kind is served. A definition that was applied a moment ago is served a moment
+/// later; a kind that nobody ever defined should not take the step's whole time.
+async fn served(
+    client: &kube::Client,
+    gvk: &GroupVersionKind,
+    ctx: &StepContext,
+) -> Result<(ApiResource, ApiCapabilities), Error> {
+    let until = ctx.deadline.min(Instant::now() + DEFINED);
+    let request = format!("look up {} {}", gvk.api_version(), gvk.kind);
+    loop {
+        let found = ask(ctx, &request, || async {
+            match pinned_kind(client, gvk).await {
+                Ok(found) => Ok(Some(found)),
+                Err(kube::Error::Discovery(_)) => Ok(None),
+                Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+                Err(error) => Err(error),
+            }
+        });
+        if let Some(found) = found.await? {
+            return Ok(found);
+        }
+        if Instant::now() >= until {
+            return Err(Error::new(
+                Class::Missing,
+                format!("the API server has no kind `{}` in `{}`", gvk.kind, gvk.api_version()),
+            )
+            .expected("the definition (CRD) that brings it to be applied before this step"));
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
 }

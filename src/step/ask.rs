@@ -179,6 +179,8 @@ impl Answer {
         let passes =
             status.code == 429 || status.code >= 500 || status.reason == "Timeout" || status.reason == "ServerTimeout";
         let class = match status.code {
+            // The server is there and says what it waits for: a budget that never allows it is a definite answer.
+            429 if is_budget(status) => Class::Timeout,
             401 | 403 if !is_admission(status) => Class::Forbidden,
             404 if is_not_found(status) => Class::Missing,
             429 | 500.. => Class::Unreachable,
@@ -187,6 +189,11 @@ impl Answer {
         let said = if status.message.is_empty() { format!("HTTP {}", status.code) } else { status.message.clone() };
         Self { class, said, again: passes.then_some(after) }
     }
+}
+
+/// Whether a disruption budget does not allow an eviction for now.
+fn is_budget(status: &Status) -> bool {
+    status.details.as_ref().is_some_and(|details| details.causes.iter().any(|cause| cause.reason == "DisruptionBudget"))
 }
 
 /// Whether a webhook or policy said no: that answer is about the object, not about who asks.

@@ -114,12 +114,16 @@ impl Board {
         })
     }
 
-    /// Judges everything again: an expression may depend on the time.
-    pub(super) fn again(&mut self) {
+    /// Time has passed: judges again what depends on it.
+    pub(super) fn again(&mut self) -> Sight {
+        if !self.ages() {
+            return Sight::Whole;
+        }
         let ids: Vec<SelectionId> = self.rows.iter().map(|row| row.on.clone()).collect();
         for id in ids {
             self.judge(&id, None);
         }
+        Sight::Whole
     }
 
     /// Whether an expression depends on the time.

@@ -13,7 +13,7 @@ use crate::cluster::Cluster;
 use crate::event::{Note, Progress};
 use crate::expr::Env;
 use crate::id::{RunId, StepId};
-use crate::plan::{Scope, Selection, Setting};
+use crate::plan::{Scope, Selection, Setting, Span};
 use crate::record::Recorder;
 
 /// All that a verb may know and touch. It speaks through this and its return
@@ -118,6 +118,13 @@ impl StepContext {
     /// A namespace that is given, or the file's.
     pub fn namespace(&self, given: Option<&Setting<String>>) -> Result<String, Error> {
         Ok(self.get_opt(given)?.unwrap_or_else(|| self.scope.namespace.clone()))
+    }
+
+    /// A grace period as the API takes it. Part of a second is a second: rounded down
+    /// it would be zero, and that means by force.
+    pub(super) fn grace(&self, given: Option<&Setting<Span>>) -> Result<Option<u32>, Error> {
+        let span = self.get_opt(given)?;
+        Ok(span.map(|span| u32::try_from(span.0.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)))
     }
 
     /// A selection by the name it has in this step's file.

@@ -1,18 +1,19 @@
-use std::collections::BTreeSet;
+use std::cell::Cell;
 
 use kube::api::{DeleteParams, Preconditions, PropagationPolicy};
-use tokio::time::timeout_at;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::ask::{ask, is_not_found};
-use super::brief::brief;
+use super::gone::gone;
 use super::target::{Named, Target, Targets};
 use super::{Done, Error, StepContext};
-use crate::event::{Class, Note, Progress};
+use crate::event::{Class, Note};
 use crate::plan::verb::{Delete, Propagation};
-use crate::record::Feed;
 use crate::text;
 
-/// Deletes objects and waits until they are gone, naming what holds them.
+/// Deletes objects and waits until they are gone, naming what holds them. The same
+/// name with another uid is another object, and not waited for.
 ///
 /// Outputs: `count`, `names`.
 pub(super) async fn act(args: &Delete, ctx: &StepContext) -> Result<Done, Error> {
@@ -23,16 +24,16 @@ pub(super) async fn act(args: &Delete, ctx: &StepContext) -> Result<Done, Error>
         namespace: args.namespace.as_ref(),
     };
     let targets = Targets::find(named, ctx).await?;
-    let grace = ctx.get_opt(args.grace.as_ref())?.map(|span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX));
-    let mut left = BTreeSet::new();
-    let mut names = Vec::new();
+    let grace = ctx.grace(args.grace.as_ref())?;
+    let mut doomed = Doomed::recall(ctx);
     for target in &targets.objects {
-        if delete(target, &targets, grace, args.propagation, ctx).await? {
-            left.insert((target.namespace.clone(), target.name.clone()));
-            names.push(target.name.clone());
+        if let Some(uid) = delete(target, &targets, grace, args.propagation, ctx).await? {
+            doomed.add(target, uid);
+            // Another attempt goes on with these, also with what is gone by then.
+            doomed.keep(ctx);
         }
     }
-    if names.is_empty() && !args.ignore_not_found {
+    if doomed.0.is_empty() && !args.ignore_not_found {
         let what = if targets.selected {
             "the selection has no object".to_owned()
         } else {
@@ -41,23 +42,57 @@ pub(super) async fn act(args: &Delete, ctx: &StepContext) -> Result<Done, Error>
         return Err(Error::new(Class::Refused, format!("nothing was deleted: {what}"))
             .expected("something to delete, or `ignore-not-found = true`"));
     }
-    let count = names.len();
-    if count > 0 {
-        let feed = ctx.recorder.follow_query(targets.query.clone())?;
-        gone(feed, &targets, ctx).await?;
-        ctx.note(Note::text(format!("{} gone: {}", text::count(count, "object"), text::and(&names))));
+    let names: Vec<&str> = doomed.0.iter().map(|one| one.name.as_str()).collect();
+    if names.is_empty() {
+        ctx.note(Note::text("there was nothing to delete"));
+    } else {
+        let called = |name: &str| targets.kind.called(name);
+        gone(targets.query.clone(), |key, track| doomed.has(key, &track.uid), called, "object", ctx).await?;
+        ctx.note(Note::text(format!("{} gone: {}", text::count(names.len(), "object"), text::and(&names))));
     }
-    Ok(Done::default().with("count", count).with("names", names))
+    Ok(Done::default().with("count", names.len()).with("names", names))
 }
 
-/// Asks for one deletion. `false` if there was nothing to delete.
+/// What is being deleted.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Doomed(Vec<One>);
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct One {
+    namespace: String,
+    name: String,
+    uid: String,
+}
+
+impl Doomed {
+    fn recall(ctx: &StepContext) -> Self {
+        ctx.memory.recall().and_then(|kept| serde_json::from_value(kept).ok()).unwrap_or_default()
+    }
+
+    fn keep(&self, ctx: &StepContext) {
+        ctx.memory.keep(serde_json::to_value(self).unwrap_or(Value::Null));
+    }
+
+    fn add(&mut self, target: &Target, uid: String) {
+        let one = One { namespace: target.namespace.clone(), name: target.name.clone(), uid };
+        if !self.0.contains(&one) {
+            self.0.push(one);
+        }
+    }
+
+    fn has(&self, key: &crate::record::TrackKey, uid: &str) -> bool {
+        self.0.iter().any(|one| one.name == key.name && one.namespace == key.namespace && one.uid == uid)
+    }
+}
+
+/// Asks for one deletion and gives the uid of what is deleted; `None` if there was nothing.
 async fn delete(
     target: &Target,
     targets: &Targets,
     grace: Option<u32>,
     propagation: Option<Propagation>,
     ctx: &StepContext,
-) -> Result<bool, Error> {
+) -> Result<Option<String>, Error> {
     let api = targets.kind.api(&target.namespace);
     let params = DeleteParams {
         grace_period_seconds: grace,
@@ -69,57 +104,23 @@ async fn delete(
         preconditions: target.uid.clone().map(|uid| Preconditions { uid: Some(uid), resource_version: None }),
         ..DeleteParams::default()
     };
+    // A request without an answer may have been the one that deleted.
+    let tries = Cell::new(0);
     ask(ctx, &format!("DELETE {}", targets.kind.called(&target.name)), || async {
+        tries.set(tries.get() + 1);
         match api.delete(&target.name, &params).await {
-            Ok(_) => Ok(true),
-            Err(kube::Error::Api(status)) if is_not_found(&status) => Ok(false),
+            // An object that is going is sent back whole, one that is gone as a status with its uid.
+            Ok(answer) => Ok(Some(answer.either(
+                |object| object.metadata.uid.unwrap_or_default(),
+                |status| status.details.map(|details| details.uid).unwrap_or_default(),
+            ))),
+            Err(kube::Error::Api(status)) if is_not_found(&status) => {
+                Ok((tries.get() > 1).then(|| target.uid.clone().unwrap_or_default()))
+            }
             // Another object under the same name: the one that was meant is gone.
-            Err(kube::Error::Api(status)) if status.code == 409 && target.uid.is_some() => Ok(false),
+            Err(kube::Error::Api(status)) if status.code == 409 && target.uid.is_some() => Ok(None),
             Err(error) => Err(error),
         }
     })
     .await
-}
-
-/// Waits until none of the objects is there any more.
-async fn gone(mut feed: Feed, targets: &Targets, ctx: &StepContext) -> Result<(), Error> {
-    loop {
-        let still = |key: &crate::record::TrackKey, uid: &str| {
-            targets.objects.iter().any(|target| {
-                target.name == key.name
-                    && target.namespace == key.namespace
-                    && target.uid.as_deref().is_none_or(|meant| meant == uid)
-            })
-        };
-        let left: Vec<String> = feed
-            .tracks()
-            .iter()
-            .filter(|(key, track)| still(key, &track.uid))
-            .map(|(key, track)| format!("{}: {}", targets.kind.called(&key.name), brief(track.o.value())))
-            .collect();
-        if feed.is_synced() && left.is_empty() {
-            return Ok(());
-        }
-        if feed.is_synced() {
-            ctx.progress(Progress {
-                say: format!("{} still there", text::count(left.len(), "object")),
-                unmet: left.clone(),
-                done: None,
-                total: None,
-            });
-        }
-        match timeout_at(ctx.deadline, feed.changed()).await {
-            Ok(change) => {
-                change?;
-            }
-            Err(_) => {
-                let mut error = Error::new(
-                    Class::Timeout,
-                    format!("{} not gone within {}", text::count(left.len(), "object"), text::duration(ctx.timeout)),
-                );
-                error.observed = left;
-                return Err(error);
-            }
-        }
-    }
 }

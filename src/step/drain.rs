@@ -1,15 +1,15 @@
 use std::collections::BTreeSet;
 
+use futures::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{DeleteParams, EvictParams, ListParams, Preconditions};
 use serde_json::json;
-use tokio::time::timeout_at;
 
 use super::ask::{ask, is_not_found};
-use super::brief::brief;
+use super::gone::gone;
 use super::{Done, Error, MANAGER, StepContext};
-use crate::event::{Class, Note, Progress};
+use crate::event::{Class, Note};
 use crate::plan::verb::Drain;
 use crate::plan::{Query, Resource};
 use crate::text;
@@ -34,45 +34,46 @@ pub(super) async fn act(args: &Drain, ctx: &StepContext) -> Result<Done, Error> 
     };
     let pods = ask(ctx, &format!("LIST pods on {node}"), || everywhere.list(&on_node)).await?.items;
     let pods = leaving(pods, args)?;
-    let grace = ctx.get_opt(args.grace.as_ref())?.map(|span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX));
-    let mut uids = BTreeSet::new();
-    let mut names = Vec::new();
-    for pod in &pods {
-        let (Some(name), Some(namespace), Some(uid)) = (&pod.metadata.name, &pod.metadata.namespace, &pod.metadata.uid)
-        else {
-            continue;
-        };
-        let params = EvictParams {
-            delete_options: Some(DeleteParams {
-                grace_period_seconds: grace,
-                preconditions: Some(Preconditions { uid: Some(uid.clone()), resource_version: None }),
-                ..DeleteParams::default()
-            }),
-            ..EvictParams::default()
-        };
-        let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
-        // A disruption budget answers 429 until it allows it: `ask` goes on asking, and says so.
-        ask(ctx, &format!("EVICT pods/{name}"), || async {
-            match api.evict(name, &params).await {
-                Ok(_) => Ok(()),
-                Err(kube::Error::Api(status)) if is_not_found(&status) || status.code == 409 => Ok(()),
-                Err(error) => Err(error),
-            }
-        })
-        .await?;
-        uids.insert(uid.clone());
-        names.push(name.clone());
-    }
+    let grace = ctx.grace(args.grace.as_ref())?;
+    // All at once: what a disruption budget holds back must not hold back the others.
+    let evicted = join_all(pods.iter().map(|pod| evict(pod, grace, &client, ctx))).await;
+    evicted.into_iter().collect::<Result<(), Error>>()?;
+    let uids: BTreeSet<&str> = pods.iter().filter_map(|pod| pod.metadata.uid.as_deref()).collect();
+    let names: Vec<&str> = pods.iter().filter_map(|pod| pod.metadata.name.as_deref()).collect();
     let query = Query {
-        resource: Resource { group: String::new(), plural: "pods".to_owned() },
+        resource: Resource::core("pods"),
         namespace: String::new(),
         name: None,
         labels: selector,
         fields: Some(format!("spec.nodeName={node}")),
     };
-    gone(query, &uids, ctx).await?;
+    gone(query, |_, track| uids.contains(track.uid.as_str()), |name| format!("pods/{name}"), "pod", ctx).await?;
     ctx.note(Note::text(format!("node {node} drained of {}", text::count(names.len(), "pod"))));
     Ok(Done::default().with("count", names.len()).with("names", names))
+}
+
+/// Asks for one eviction. While a disruption budget does not allow it the server answers
+/// 429: it is asked again, and each of the server's reasons is told.
+async fn evict(pod: &Pod, grace: Option<u32>, client: &kube::Client, ctx: &StepContext) -> Result<(), Error> {
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    let (name, namespace) = (text(&pod.metadata.name), text(&pod.metadata.namespace));
+    let params = EvictParams {
+        delete_options: Some(DeleteParams {
+            grace_period_seconds: grace,
+            preconditions: Some(Preconditions { uid: pod.metadata.uid.clone(), resource_version: None }),
+            ..DeleteParams::default()
+        }),
+        ..EvictParams::default()
+    };
+    let api: Api<Pod> = Api::namespaced(client.clone(), &namespace);
+    ask(ctx, &format!("EVICT pods/{name}"), || async {
+        match api.evict(&name, &params).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if is_not_found(&status) || status.code == 409 => Ok(()),
+            Err(error) => Err(error),
+        }
+    })
+    .await
 }
 
 /// The pods that may be evicted, or why others forbid it: kubectl's rules and flags.
@@ -119,48 +120,11 @@ fn leaving(pods: Vec<Pod>, args: &Drain) -> Result<Vec<Pod>, Error> {
     }
     let mut error = Error::new(
         Class::Refused,
-        format!("{} hinder the drain, and nothing was evicted", text::count(hinder.len(), "pod")),
+        format!(
+            "{} in the way of the drain: the node is cordoned and nothing was evicted",
+            text::count(hinder.len(), "pod")
+        ),
     );
     error.observed = hinder;
     Err(error)
-}
-
-async fn gone(query: Query, uids: &BTreeSet<String>, ctx: &StepContext) -> Result<(), Error> {
-    let mut feed = ctx.recorder.follow_query(query)?;
-    loop {
-        let left: Vec<String> = feed
-            .tracks()
-            .iter()
-            .filter(|(_, track)| uids.contains(&track.uid))
-            .map(|(key, track)| format!("pods/{}: {}", key.name, brief(track.o.value())))
-            .collect();
-        if feed.is_synced() && left.is_empty() {
-            return Ok(());
-        }
-        if feed.is_synced() {
-            ctx.progress(Progress {
-                say: format!("{} still on the node", text::count(left.len(), "pod")),
-                unmet: left.clone(),
-                done: None,
-                total: None,
-            });
-        }
-        match timeout_at(ctx.deadline, feed.changed()).await {
-            Ok(change) => {
-                change?;
-            }
-            Err(_) => {
-                let mut error = Error::new(
-                    Class::Timeout,
-                    format!(
-                        "{} still on the node after {}",
-                        text::count(left.len(), "pod"),
-                        text::duration(ctx.timeout)
-                    ),
-                );
-                error.observed = left;
-                return Err(error);
-            }
-        }
-    }
 }

@@ -2,7 +2,7 @@ use kube::api::PatchParams;
 use kube::core::DynamicObject;
 use serde_json::Value;
 
-use super::ask::ask;
+use super::ask::{ask, ask_unless, may_be_done};
 use super::target::{Named, Targets};
 use super::{Done, Error, StepContext, difference};
 use crate::event::{Class, Note};
@@ -31,13 +31,18 @@ pub(super) async fn act(args: &Patch, ctx: &StepContext) -> Result<Done, Error> 
         let api = targets.kind.api(&target.namespace);
         let called = targets.kind.called(&target.name);
         let before = ask(ctx, &format!("GET {called}"), || api.get(&target.name)).await?;
-        let after: DynamicObject = ask(ctx, &format!("PATCH {called}"), || async {
+        let send = || async {
             match &subresource {
                 Some(subresource) => api.patch_subresource(subresource, &target.name, &params, &content).await,
                 None => api.patch(&target.name, &params, &content).await,
             }
-        })
-        .await?;
+        };
+        let request = format!("PATCH {called}");
+        // A JSON patch may add to a list: done twice, it adds twice.
+        let after: DynamicObject = match &content {
+            kube::api::Patch::Json(_) => ask_unless(ctx, &request, may_be_done, send).await?,
+            _ => ask(ctx, &request, send).await?,
+        };
         if let Some(note) = difference::of(&called, &before, &after) {
             ctx.note(note);
         } else {

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::ask::{ask, ask_opt, is_not_found};
 use super::brief::brief;
+use super::calm::Calm;
 use super::chance::chance;
 use super::container::pods;
 use super::target::Kind;
@@ -26,8 +27,8 @@ use crate::text;
 pub(super) async fn act(args: &PodKill, ctx: &StepContext) -> Result<Done, Error> {
     let id = ctx.selection(&args.on).id.clone();
     let query = ctx.recorder.query(&id).clone();
-    let grace = ctx.get_opt(args.grace.as_ref())?.map(|span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX));
-    let victims = victims(args, grace, ctx).await?;
+    let grace = ctx.grace(args.grace.as_ref())?;
+    let set = Set::resolve(args, grace, ctx).await?;
     let kind = Kind::find(&query.resource, ctx).await?;
     let params = DeleteParams {
         grace_period_seconds: grace,
@@ -35,11 +36,34 @@ pub(super) async fn act(args: &PodKill, ctx: &StepContext) -> Result<Done, Error
         ..DeleteParams::default()
     };
     let shots = match (args.how, ctx.get(&args.order)?) {
-        (How::Collection, _) => collection(args, &id, &query, &kind, &params, &victims, ctx).await?,
-        (How::Each, Order::Together) => together(&victims, &kind, &params, ctx).await?,
-        (How::Each, Order::Rolling) => rolling(args, &victims, &id, &kind, &params, ctx).await?,
+        (How::Collection, _) => collection(args, &id, &query, &kind, &params, &set, ctx).await?,
+        (How::Each, Order::Together) => together(&set, &kind, &params, ctx).await?,
+        (How::Each, Order::Rolling) => rolling(args, &set, &id, &kind, &params, ctx).await?,
     };
-    Ok(done(&victims, &shots, ctx))
+    let done = done(&set, &shots, ctx);
+    // In a later attempt those that are gone were killed by an earlier one.
+    let killed = shots.iter().filter(|shot| shot.said != GONE).count() as u64;
+    let min = ctx.get(&args.min)?;
+    if ctx.attempt == 1 && killed < min {
+        let mut error = Error::new(Class::Refused, format!("{killed} of the selected pods were killed"))
+            .expected(format!("at least {min}"));
+        let gone = set.victims.iter().zip(&shots).filter(|(_, shot)| shot.said == GONE);
+        error.observed =
+            gone.map(|(victim, _)| format!("pods/{}: it was gone before it could be killed", victim.name)).collect();
+        return Err(error);
+    }
+    Ok(done)
+}
+
+/// What a delete came to that found nobody.
+const GONE: &str = "gone already";
+
+/// The pods that are to be killed: resolved once, and the same for every attempt of this step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Set {
+    victims: Vec<Victim>,
+    /// How many pods the selection had in all.
+    of: usize,
 }
 
 /// One pod that is to be killed.
@@ -53,51 +77,53 @@ struct Victim {
 
 /// How one request went.
 struct Shot {
+    /// When it was sent for the last time.
     sent: Instant,
     answered: Instant,
     said: &'static str,
 }
 
-/// The set: resolved once, and the same for every attempt of this step.
-async fn victims(args: &PodKill, grace: Option<u32>, ctx: &StepContext) -> Result<Vec<Victim>, Error> {
-    if let Some(kept) = ctx.memory.recall() {
-        return serde_json::from_value(kept)
-            .map_err(|error| Error::from_source(Class::Broken, "the first attempt's set can't be read", error));
-    }
-    let tracks = pods(&args.on, ctx).await?;
-    let mut pods: Vec<Victim> = tracks
-        .iter()
-        .filter(|(_, track)| lives(track, grace))
-        .map(|(key, track)| Victim {
-            namespace: key.namespace.clone(),
-            name: key.name.clone(),
-            uid: track.uid.clone(),
-            node: track.o.value()["spec"]["nodeName"].as_str().unwrap_or_default().to_owned(),
-        })
-        .collect();
-    let all = pods.len();
-    let wanted = match ctx.get(&args.which)? {
-        Which::All => all,
-        Which::Number(number) => usize::try_from(number).unwrap_or(usize::MAX).min(all),
-        Which::Percent(percent) => (all * usize::try_from(percent).unwrap_or(100)).div_ceil(100),
-    };
-    choose(&mut pods, wanted, ctx);
-    let min = ctx.get(&args.min)?;
-    if (pods.len() as u64) < min || (pods.is_empty() && all == 0 && min > 0) {
-        let mut error = Error::new(
-            Class::Refused,
-            format!("nobody was killed: {} of `{}` would be killed", text::count(pods.len(), "pod"), args.on),
-        )
-        .expected(format!("at least {min}"));
-        error.observed =
-            tracks.iter().map(|(key, track)| format!("pods/{}: {}", key.name, brief(track.o.value()))).collect();
-        if error.observed.is_empty() {
-            error.observed.push(format!("`{}` selects no pod", args.on));
+impl Set {
+    async fn resolve(args: &PodKill, grace: Option<u32>, ctx: &StepContext) -> Result<Self, Error> {
+        if let Some(kept) = ctx.memory.recall() {
+            return serde_json::from_value(kept)
+                .map_err(|error| Error::from_source(Class::Broken, "the first attempt's set can't be read", error));
         }
-        return Err(error);
+        let tracks = pods(&args.on, ctx).await?;
+        let alive = tracks.iter().filter(|(_, track)| lives(track, grace));
+        let mut victims: Vec<Victim> = alive
+            .map(|(key, track)| Victim {
+                namespace: key.namespace.clone(),
+                name: key.name.clone(),
+                uid: track.uid.clone(),
+                node: track.o.value()["spec"]["nodeName"].as_str().unwrap_or_default().to_owned(),
+            })
+            .collect();
+        let of = victims.len();
+        let wanted = match ctx.get(&args.which)? {
+            Which::All => of,
+            Which::Number(number) => usize::try_from(number).unwrap_or(usize::MAX).min(of),
+            Which::Percent(percent) => (of * usize::try_from(percent).unwrap_or(100)).div_ceil(100),
+        };
+        choose(&mut victims, wanted, ctx);
+        let min = ctx.get(&args.min)?;
+        if (victims.len() as u64) < min {
+            let mut error = Error::new(
+                Class::Refused,
+                format!("nobody was killed: there are {} of `{}` to kill", text::count(victims.len(), "pod"), args.on),
+            )
+            .expected(format!("at least {min}"));
+            error.observed =
+                tracks.iter().map(|(key, track)| format!("pods/{key}: {}", brief(track.o.value()))).collect();
+            if error.observed.is_empty() {
+                error.observed.push(format!("`{}` selects no pod", args.on));
+            }
+            return Err(error);
+        }
+        let set = Self { victims, of };
+        ctx.memory.keep(serde_json::to_value(&set).unwrap_or(Value::Null));
+        Ok(set)
     }
-    ctx.memory.keep(serde_json::to_value(&pods).unwrap_or(Value::Null));
-    Ok(pods)
 }
 
 /// Pods that are on their way out can only be killed by force; finished ones not at all.
@@ -118,37 +144,36 @@ fn choose(pods: &mut Vec<Victim>, wanted: usize, ctx: &StepContext) {
 }
 
 /// All requests at the same time.
-async fn together(
-    victims: &[Victim],
-    kind: &Kind,
-    params: &DeleteParams,
-    ctx: &StepContext,
-) -> Result<Vec<Shot>, Error> {
+async fn together(set: &Set, kind: &Kind, params: &DeleteParams, ctx: &StepContext) -> Result<Vec<Shot>, Error> {
     // A connection for each request is opened before: a handshake would spread the kills.
-    join_all(victims.iter().map(|victim| async move {
+    let opened = set.victims.iter().map(|victim| async move {
         let api = kind.api(&victim.namespace);
-        ask_opt(ctx, &format!("GET pods/{}", victim.name), || api.get_metadata(&victim.name)).await.map(drop)
-    }))
-    .await
-    .into_iter()
-    .collect::<Result<(), Error>>()?;
-    let shots = join_all(victims.iter().map(|victim| shoot(victim, kind, params, ctx))).await;
+        let request = format!("GET pods/{}", victim.name);
+        ask_opt(ctx, &request, || api.get_metadata(&victim.name)).await.map(drop)
+    });
+    join_all(opened).await.into_iter().collect::<Result<(), Error>>()?;
+    let shots = join_all(set.victims.iter().map(|victim| shoot(victim, kind, params, ctx))).await;
     shots.into_iter().collect()
 }
 
 /// One delete of one pod, by its uid: another pod of the same name is left alone.
 async fn shoot(victim: &Victim, kind: &Kind, params: &DeleteParams, ctx: &StepContext) -> Result<Shot, Error> {
     let api = kind.api(&victim.namespace);
-    let params = DeleteParams {
-        preconditions: Some(Preconditions { uid: Some(victim.uid.clone()), resource_version: None }),
-        ..params.clone()
-    };
-    let sent = Instant::now();
-    let said = ask(ctx, &format!("DELETE pods/{}", victim.name), || async {
-        match api.delete(&victim.name, &params).await {
-            Ok(_) => Ok("accepted"),
-            Err(kube::Error::Api(status)) if is_not_found(&status) || status.code == 409 => Ok("gone already"),
-            Err(error) => Err(error),
+    let preconditions = Some(Preconditions { uid: Some(victim.uid.clone()), resource_version: None });
+    let params = DeleteParams { preconditions, ..params.clone() };
+    let (mut tries, mut sent) = (0_u32, Instant::now());
+    let said = ask(ctx, &format!("DELETE pods/{}", victim.name), || {
+        tries += 1;
+        sent = Instant::now();
+        // What is gone after a try without an answer was killed by that.
+        let gone = if tries > 1 { "gone after an earlier request" } else { GONE };
+        let (api, params) = (&api, &params);
+        async move {
+            match api.delete(&victim.name, params).await {
+                Ok(_) => Ok("accepted"),
+                Err(kube::Error::Api(status)) if is_not_found(&status) || status.code == 409 => Ok(gone),
+                Err(error) => Err(error),
+            }
         }
     })
     .await?;
@@ -162,7 +187,7 @@ async fn collection(
     query: &Query,
     kind: &Kind,
     params: &DeleteParams,
-    victims: &[Victim],
+    set: &Set,
     ctx: &StepContext,
 ) -> Result<Vec<Shot>, Error> {
     if !ctx.recorder.is_bare(id) || ctx.get(&args.which)? != Which::All {
@@ -181,13 +206,14 @@ async fn collection(
     let sent = Instant::now();
     ask(ctx, "DELETE pods (collection)", || api.delete_collection(params, &selectors)).await?;
     let answered = Instant::now();
-    Ok(victims.iter().map(|_| Shot { sent, answered, said: "accepted" }).collect())
+    Ok(set.victims.iter().map(|_| Shot { sent, answered, said: "accepted" }).collect())
 }
 
-/// One pod after another: the next when this one is gone and the gate holds of as many as before.
+/// One pod after another: the next when the one before is gone, as many are there as
+/// at first, and the gate holds of all.
 async fn rolling(
     args: &PodKill,
-    victims: &[Victim],
+    set: &Set,
     id: &SelectionId,
     kind: &Kind,
     params: &DeleteParams,
@@ -196,13 +222,9 @@ async fn rolling(
     let ready = Cel::compile("ready(o)").map_err(|mistake| Error::new(Class::Broken, mistake.message))?;
     let gate = args.gate.as_ref().unwrap_or(&ready);
     let mut feed = ctx.recorder.follow(id)?;
-    let mut before: Option<usize> = None;
+    let mut calm = Calm::new(ctx);
     let mut shots = Vec::new();
-    for (number, victim) in victims.iter().enumerate() {
-        while !feed.is_synced() {
-            feed.changed().await?;
-        }
-        let wanted = *before.get_or_insert(feed.tracks().len());
+    for (number, victim) in set.victims.iter().enumerate() {
         shots.push(shoot(victim, kind, params, ctx).await?);
         loop {
             let gone = feed.tracks().values().all(|track| track.uid != victim.uid);
@@ -210,34 +232,32 @@ async fn rolling(
                 .tracks()
                 .iter()
                 .filter(|(key, track)| !gate.holds(&track.bind(key, &ctx.env)).unwrap_or(false))
-                .map(|(key, track)| format!("pods/{}: {}", key.name, brief(track.o.value())))
+                .map(|(key, track)| format!("pods/{key}: {}", brief(track.o.value())))
                 .collect();
-            if gone && unmet.is_empty() && feed.tracks().len() >= wanted {
+            let there = feed.tracks().len();
+            if feed.is_synced() && gone && unmet.is_empty() && there >= set.of {
                 break;
             }
             let say = format!(
-                "{} of {} killed, waiting for {} to be there and satisfy {}",
+                "{} of {} killed, {there} of {} there, {} of them not yet so: {}",
                 number + 1,
-                victims.len(),
-                text::count(wanted, "pod"),
+                set.victims.len(),
+                set.of,
+                unmet.len(),
                 gate.source()
             );
-            let progress = Progress {
+            calm.tell(|| Progress {
                 say: say.clone(),
                 unmet: unmet.clone(),
                 done: Some(number as u64 + 1),
-                total: Some(victims.len() as u64),
-            };
-            ctx.progress(progress);
-            match timeout_at(ctx.deadline, feed.changed()).await {
-                Ok(change) => {
-                    change?;
-                }
+                total: Some(set.victims.len() as u64),
+            });
+            match timeout_at(calm.until([]), feed.changed()).await {
+                Ok(change) => drop(change?),
+                Err(_) if Instant::now() < ctx.deadline => {}
                 Err(_) => {
-                    let mut error = Error::new(
-                        Class::Timeout,
-                        format!("the gate did not open within {}: {say}", text::duration(ctx.timeout)),
-                    );
+                    let span = text::duration(ctx.timeout);
+                    let mut error = Error::new(Class::Timeout, format!("the gate did not open within {span}: {say}"));
                     error.observed = unmet;
                     return Err(error);
                 }
@@ -247,12 +267,12 @@ async fn rolling(
     Ok(shots)
 }
 
-fn done(victims: &[Victim], shots: &[Shot], ctx: &StepContext) -> Done {
+fn done(set: &Set, shots: &[Shot], ctx: &StepContext) -> Done {
     let first = shots.iter().map(|shot| shot.sent).min();
     let last = shots.iter().map(|shot| shot.sent).max();
     let skew = first.zip(last).map_or(Duration::ZERO, |(first, last)| last - first);
     let since = |at: Instant| first.map_or(Duration::ZERO, |first| at - first);
-    let rows = victims.iter().zip(shots).map(|(victim, shot)| {
+    let rows = set.victims.iter().zip(shots).map(|(victim, shot)| {
         let micros = |span: Duration| format!("+{:.3} ms", span.as_secs_f64() * 1000.0);
         vec![
             victim.name.clone(),
@@ -264,13 +284,13 @@ fn done(victims: &[Victim], shots: &[Shot], ctx: &StepContext) -> Done {
         ]
     });
     ctx.note(Note::Table {
-        title: format!("{} killed", text::count(victims.len(), "pod")),
+        title: format!("{} killed", text::count(set.victims.len(), "pod")),
         head: ["pod", "node", "uid", "sent", "answered", "answer"].map(str::to_owned).to_vec(),
         rows: rows.collect(),
     });
     let skew = format!("{}us", skew.as_micros());
     ctx.note(Note::pair("skew, first to last request", &skew));
-    let uids: Vec<&str> = victims.iter().map(|victim| victim.uid.as_str()).collect();
-    let names: Vec<&str> = victims.iter().map(|victim| victim.name.as_str()).collect();
-    Done::default().with("uids", uids).with("names", names).with("count", victims.len()).with("skew", skew)
+    let uids: Vec<&str> = set.victims.iter().map(|victim| victim.uid.as_str()).collect();
+    let names: Vec<&str> = set.victims.iter().map(|victim| victim.name.as_str()).collect();
+    Done::default().with("uids", uids).with("names", names).with("count", set.victims.len()).with("skew", skew)
 }

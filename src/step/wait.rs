@@ -1,18 +1,16 @@
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use serde_json::{Map, Value};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::board::{Board, Sight};
+use super::calm::Calm;
 use super::{Done, Error, StepContext};
 use crate::event::{Class, Note, Progress};
 use crate::plan::verb::Wait;
 use crate::plan::{Conditions, Require};
 use crate::text;
-
-/// The shortest time between two words about progress: a busy selection changes
-/// a thousand times a second, and a person reads one line.
-const BREATH: Duration = Duration::from_millis(250);
 
 /// How often an expression that depends on the time is asked again.
 const TICK: Duration = Duration::from_secs(1);
@@ -35,27 +33,40 @@ pub(super) async fn act(args: &Wait, ctx: &StepContext) -> Result<Done, Error> {
         let holds = board.holds() && (stable.is_zero() || board.sees());
         since = if holds { since.or(Some(now)) } else { None };
         let done_at = since.map(|since| since + stable);
-        if done_at.is_some_and(|at| at <= now) {
-            return Ok(done(&board, stable, ctx));
+        let sight = if done_at.is_some_and(|at| at <= now) {
+            // What has come by now and was not looked at yet belongs to the time before.
+            let late = if stable.is_zero() { None } else { board.changed().now_or_never() };
+            match late {
+                Some(sight) => sight?,
+                None => return Ok(done(&board, args, stable, ctx)),
+            }
+        } else if now >= ctx.deadline {
+            let said = format!("not so within {}", text::duration(ctx.timeout));
+            return Err(unmet(&board, Class::Timeout, &said));
+        } else {
+            // While the first list is on its way there is nothing to say yet.
+            if board.is_synced() || !board.sees() {
+                calm.tell(|| progress(&board, holds.then_some(stable)));
+            }
+            let tick = board.ages().then(|| now + TICK);
+            match timeout_at(calm.until(done_at.into_iter().chain(tick)), board.changed()).await {
+                Ok(sight) => sight?,
+                Err(_) => board.again(),
+            }
+        };
+        if sight == Sight::Broken {
+            since = None;
         }
-        calm.tell(&board, since.map(|_| stable));
-        let until = [Some(ctx.deadline), done_at, calm.at, board.ages().then(|| now + TICK)];
-        let until = until.into_iter().flatten().min().expect("the deadline is always there");
-        match timeout_at(until, board.changed()).await {
-            Ok(sight) => {
-                if sight? == Sight::Broken {
-                    since = None;
-                }
-            }
-            Err(_) if Instant::now() >= ctx.deadline => {
-                return Err(unmet(&board, Class::Timeout, &format!("not so within {}", text::duration(ctx.timeout))));
-            }
-            Err(_) => {
-                if board.ages() {
-                    board.again();
-                }
-            }
+    }
+}
+
+fn progress(board: &Board, holding: Option<Duration>) -> Progress {
+    let progress = board.progress();
+    match holding {
+        Some(stable) => {
+            Progress { say: format!("holds, and must for {} without a break", text::duration(stable)), ..progress }
         }
+        None => progress,
     }
 }
 
@@ -66,33 +77,24 @@ pub async fn require(require: &Require, ctx: &StepContext) -> Result<(), Error> 
     let mut calm = Calm::new(ctx);
     let deadline = within.map_or(ctx.deadline, |span| (Instant::now() + span.0).min(ctx.deadline));
     let said = match within {
-        Some(span) => {
-            format!("what is required before it was not so within {span}, and nothing was done")
-        }
+        Some(span) => format!("what is required before it was not so within {span}, and nothing was done"),
         None => "what is required before it was not so, and nothing was done".to_owned(),
     };
     loop {
         if board.holds() {
             return Ok(());
         }
-        if within.is_none() && board.is_synced() {
+        let now = Instant::now();
+        if now >= deadline || (within.is_none() && board.is_synced()) {
             return Err(unmet(&board, Class::Undecided, &said));
         }
-        calm.tell(&board, None);
-        let tick = board.ages().then(|| Instant::now() + TICK);
-        let until = [Some(deadline), calm.at, tick].into_iter().flatten().min().expect("the deadline is always there");
-        match timeout_at(until, board.changed()).await {
-            Ok(sight) => {
-                sight?;
-            }
-            Err(_) if Instant::now() >= deadline => {
-                return Err(unmet(&board, Class::Undecided, &said));
-            }
-            Err(_) => {
-                if board.ages() {
-                    board.again();
-                }
-            }
+        if board.is_synced() || !board.sees() {
+            calm.tell(|| board.progress());
+        }
+        let tick = board.ages().then(|| now + TICK);
+        match timeout_at(calm.until(tick.into_iter().chain([deadline])), board.changed()).await {
+            Ok(sight) => drop(sight?),
+            Err(_) => drop(board.again()),
         }
     }
 }
@@ -100,90 +102,51 @@ pub async fn require(require: &Require, ctx: &StepContext) -> Result<(), Error> 
 /// Judges conditions once, right after a step.
 pub async fn expect(conditions: &Conditions, ctx: &StepContext) -> Result<(), Error> {
     let mut board = Board::open(conditions, ctx)?;
-    let deadline = sleep_until(ctx.deadline);
-    let mut deadline = std::pin::pin!(deadline);
+    let said = "what is expected after it is not so";
     while !board.is_synced() {
-        tokio::select! {
-            biased;
-            sight = board.changed() => {
-                sight?;
-            }
-            () = &mut deadline => return Err(unmet(&board, Class::Unreachable, "what is expected after it could not be looked at")),
+        match timeout_at(ctx.deadline, board.changed()).await {
+            Ok(sight) => drop(sight?),
+            Err(_) => return Err(unmet(&board, Class::Unmet, said)),
         }
     }
-    if board.holds() { Ok(()) } else { Err(unmet(&board, Class::Unmet, "what is expected after it is not so")) }
+    if board.holds() { Ok(()) } else { Err(unmet(&board, Class::Unmet, said)) }
 }
 
+/// What is not so is told with the last state seen. If nothing could be seen, that is told instead.
 fn unmet(board: &Board, class: Class, said: &str) -> Error {
     let progress = board.progress();
-    let mut error = Error::new(class, format!("{said}: {}", progress.say)).expected(board.expected());
+    let mut error = if board.is_synced() && board.sees() {
+        Error::new(class, format!("{said}: {}", progress.say))
+    } else {
+        Error::new(Class::Unreachable, format!("it can't be said whether it was so: {}", progress.say))
+    };
     error.observed = progress.unmet;
-    error
+    error.expected(board.expected())
 }
 
-fn done(board: &Board, stable: Duration, ctx: &StepContext) -> Done {
-    let mut held = board.held();
+fn done(board: &Board, args: &Wait, stable: Duration, ctx: &StepContext) -> Done {
+    let held = board.held();
     let counts: Vec<String> = held.iter().map(|(name, objects)| format!("{name} {}", objects.len())).collect();
     let stable =
         if stable.is_zero() { String::new() } else { format!(", for {} without a break", text::duration(stable)) };
-    ctx.note(Note::text(format!("held: {}{stable}", counts.join(", "))));
+    ctx.note(Note::text(if counts.is_empty() {
+        "every condition is left out by its `if`".to_owned()
+    } else {
+        format!("held: {}{stable}", counts.join(", "))
+    }));
     let count: usize = held.iter().map(|(_, objects)| objects.len()).sum();
-    for (_, objects) in &mut held {
-        objects.truncate(KEPT);
-    }
     let first = held.iter().flat_map(|(_, objects)| objects).next().cloned();
-    let objects = match held.as_mut_slice() {
-        [(_, objects)] => Value::Array(std::mem::take(objects)),
-        several => {
-            let named = several
-                .iter_mut()
-                .map(|(name, objects)| (name.replace('-', "_"), Value::Array(std::mem::take(objects))));
-            Value::Object(named.collect::<Map<_, _>>())
-        }
+    let mut kept = held.into_iter().map(|(name, mut objects)| {
+        objects.truncate(KEPT);
+        (name.replace('-', "_"), Value::Array(objects))
+    });
+    let objects = match args.conditions {
+        Conditions::One(_) => kept.next().map_or_else(|| Value::Array(Vec::new()), |(_, objects)| objects),
+        Conditions::All(_) => Value::Object(kept.collect::<Map<_, _>>()),
     };
     let done = Done::default().with("objects", objects).with("count", count);
     match first {
         Some(object) => done.with("object", object),
         None => done,
-    }
-}
-
-/// Says what is missing, but not more often than it can be read.
-struct Calm<'a> {
-    ctx: &'a StepContext,
-    /// When the next word may be said.
-    next: Instant,
-    /// When to look again, because a word was held back.
-    at: Option<Instant>,
-    last: Option<Progress>,
-}
-
-impl<'a> Calm<'a> {
-    fn new(ctx: &'a StepContext) -> Self {
-        Self { ctx, next: Instant::now(), at: None, last: None }
-    }
-
-    /// Says how things stand if that is new, now or when it is time.
-    fn tell(&mut self, board: &Board, holding: Option<Duration>) {
-        let now = Instant::now();
-        if !board.is_synced() && board.sees() {
-            // The first list is on its way: there is nothing to say yet.
-            self.at = None;
-            return;
-        }
-        if now < self.next {
-            self.at = Some(self.next);
-            return;
-        }
-        self.at = None;
-        let mut progress = board.progress();
-        if let Some(stable) = holding {
-            progress.say = format!("holds, must go on for {}", text::duration(stable));
-        }
-        if self.last.as_ref() != Some(&progress) {
-            self.ctx.progress(progress.clone());
-            self.last = Some(progress);
-            self.next = now + BREATH;
-        }
     }
 }

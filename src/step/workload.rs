@@ -6,12 +6,28 @@ use super::target::{Named, Targets};
 use super::{Done, Error, MANAGER, StepContext};
 use crate::event::{Class, Note};
 use crate::plan::verb::{Cordon, RolloutRestart, Scale, Uncordon};
-use crate::plan::{Setting, Text};
+use crate::plan::{Resource, Setting, Text};
 
 /// Restarts a workload's pods as `kubectl rollout restart` does.
 ///
 /// Outputs: `generation` (the workload's, after the change).
 pub(super) async fn rollout_restart(args: &RolloutRestart, ctx: &StepContext) -> Result<Done, Error> {
+    let named =
+        Named { on: None, resource: Some(&args.resource), name: Some(&args.name), namespace: args.namespace.as_ref() };
+    let targets = Targets::find(named, ctx).await?;
+    let target = &targets.objects[0];
+    let called = targets.kind.called(&target.name);
+    let Resource { group, plural } = &targets.query.resource;
+    if group != "apps" || !matches!(plural.as_str(), "deployments" | "daemonsets" | "statefulsets") {
+        return Err(Error::new(Class::Refused, format!("{called} can't be restarted by a new rollout"))
+            .expected("a deployment, a daemon set or a stateful set"));
+    }
+    let api = targets.kind.api(&target.namespace);
+    let before = ask(ctx, &format!("GET {called}"), || api.get(&target.name)).await?;
+    if before.data["spec"]["paused"] == true {
+        return Err(Error::new(Class::Refused, format!("{called} is paused: a restart would not begin"))
+            .expected("`spec.paused` not to be set"));
+    }
     let now = ctx.cluster.clock().now().to_string();
     let patch = json!({ "spec": { "template": { "metadata": { "annotations": { "kubectl.kubernetes.io/restartedAt": now } } } } });
     let object = merge(&args.resource, &args.name, args.namespace.as_ref(), &patch, ctx).await?;
