@@ -89,3 +89,21 @@ fn lines(files: &[(&str, &str)], settings: &Settings) -> String {
     }
     said
 }
+
+/// Every plan of the house is fine; parts are checked as part of the plans that use them.
+#[test]
+fn the_plans_of_the_house_are_fine() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(&root).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let loaded = load(&super::Disk, &path, &Settings::default());
+            assert!(loaded.is_ok(), "{}", loaded.unwrap_err());
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with("#:schema ../schema/plan.schema.json\n"), "{} names its schema", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 2, "there are plans");
+}

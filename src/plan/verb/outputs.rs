@@ -44,14 +44,14 @@ const SCALE: &[Output] = &[
 const CORDON: &[Output] = &[output("changed", "Whether the node was not so before.")];
 const WAIT: &[Output] = &[
     output("object", "The first object that satisfied the condition."),
-    output("objects", "All of them, as of the moment it held."),
+    output("objects", "All of them as of the moment it held; with `all` by the conditions' names."),
     output("count", "How many there are."),
 ];
 const KILL: &[Output] = &[
     output("uids", "The uids of the pods that were deleted."),
     output("names", "Their names."),
     output("count", "How many pods were deleted."),
-    output("skew", "Seconds from the first delete request to the last."),
+    output("skew", "From the first delete request to the last, such as `812us`."),
 ];
 const EXEC: &[Output] = &[
     output("stdout", "Standard output, without the last line break."),
@@ -63,8 +63,10 @@ const COMMAND: &[Output] =
 const FILE: &[Output] =
     &[output("sha256", "The digest in lower-case hexadecimal."), output("bytes", "How many bytes there are.")];
 const STEADY: &[Output] = &[
-    output("stalls", "The longest stall, in seconds."),
+    output("writes", "How many blocks were written and read back."),
     output("wrong", "How many reads gave other bytes than were written."),
+    output("stalls", "How often a write or read took longer than a second."),
+    output("longest", "The longest of them, such as `1200ms`."),
 ];
 const DOWNLOAD: &[Output] = &[
     output("path", "Where the file lies in the cache."),
