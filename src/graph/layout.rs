@@ -72,7 +72,10 @@ pub struct Point {
 const MOST: usize = 150;
 /// Of one letter, at the size that reports draw labels with.
 const LETTER: f64 = 7.3;
-const BOX_HEIGHT: f64 = 42.0;
+/// Letters that have room in the narrowest box: the longest word for how a step went.
+const SHORTEST: usize = 12;
+/// Three lines: the name behind a mark, what it is, how it went.
+const BOX_HEIGHT: f64 = 58.0;
 /// Room above what is in a frame, for its label.
 const HEADING: f64 = 20.0;
 const MARGIN: f64 = 12.0;
@@ -183,7 +186,7 @@ fn put(graph: &Graph, dagre: &mut Dagre<NodeLabel, EdgeLabel>, frame: Option<&st
     let mut label = NodeLabel::default();
     if fold.inside.is_empty() {
         let letters = name(graph, fold.step()).chars().count().max(kind(graph, fold).chars().count());
-        label.width = 24.0 + LETTER * f64::from(u32::try_from(letters.min(40)).unwrap_or(40));
+        label.width = 40.0 + LETTER * f64::from(u32::try_from(letters.clamp(SHORTEST, 40)).unwrap_or(40));
         label.height = BOX_HEIGHT;
     }
     dagre.set_node(key.as_str(), Some(label));
