@@ -36,17 +36,22 @@ pub(super) fn line(text: &str) -> String {
     if !clean.contains(['\n', '\t']) {
         return clean.trim().to_owned();
     }
-    let parts: Vec<&str> = clean
-        .split(['\n', '\t'])
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .collect();
+    let parts: Vec<&str> = clean.split(['\n', '\t']).map(str::trim).filter(|part| !part.is_empty()).collect();
     parts.join(" ")
 }
 
 /// One line of at most a thousand bytes or so: names, paths, sentences.
 pub(super) fn brief(text: &str) -> String {
     line(&cut(text, 1_000))
+}
+
+/// One line of at most that many characters, for places where a page must not grow.
+pub(super) fn ellipsis(text: &str, most: usize) -> String {
+    let line = brief(text);
+    match line.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", line[..end].trim_end()),
+        None => line,
+    }
 }
 
 /// The text if it is at most that many bytes; else its head and its tail, and
@@ -58,11 +63,7 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     let head = text.floor_char_boundary(most / 2);
     let tail = text.ceil_char_boundary(text.len() - most / 2);
     let missing = tail - head;
-    let gap = if text[..head].contains('\n') {
-        "\n"
-    } else {
-        " "
-    };
+    let gap = if text[..head].contains('\n') { "\n" } else { " " };
     format!(
         "{}{gap}[… {missing} of {} bytes are left out here; all of it is in events.jsonl …]{gap}{}",
         &text[..head],
@@ -112,10 +113,7 @@ fn skip_string(rest: &mut Chars<'_>) {
     let end = text.find(['\x07', '\x1b', '\u{9c}', '\n', '\r']);
     if let Some(end) = end {
         let (_, after) = text.split_at(end);
-        if let Some(after) = after
-            .strip_prefix("\x1b\\")
-            .or_else(|| after.strip_prefix(['\x07', '\u{9c}']))
-        {
+        if let Some(after) = after.strip_prefix("\x1b\\").or_else(|| after.strip_prefix(['\x07', '\u{9c}'])) {
             *rest = after.chars();
         }
     }

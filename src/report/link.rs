@@ -18,6 +18,13 @@ pub(super) fn fragment(step: &StepId) -> String {
     link
 }
 
+/// A path in the run folder as a link.
+pub(super) fn path(path: &str) -> String {
+    let mut link = String::from("./");
+    encode(path, &mut link);
+    link
+}
+
 fn encode(text: &str, link: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
@@ -37,5 +44,6 @@ mod tests {
         let step = StepId::root("volumes").index("a b").join("pod");
         assert_eq!(anchor(&step), "/step/volumes[a_b]/pod");
         assert_eq!(fragment(&step), "#/step/volumes%5Ba_b%5D/pod");
+        assert_eq!(path("logs/ä.txt"), "./logs/%C3%A4.txt");
     }
 }

@@ -6,6 +6,7 @@
 
 mod clean;
 mod digest;
+mod html;
 mod junit;
 mod link;
 #[cfg(test)]
@@ -14,8 +15,7 @@ mod summary;
 mod terminal;
 mod when;
 
+pub use html::html;
 pub use junit::{Form, Paths, junit};
 pub use summary::summary;
-pub use terminal::{
-    Asked, Closing, ColorChoice, Detail, Look, Mode, Output, ProgressChoice, Surroundings, Terminal,
-};
+pub use terminal::{Asked, Closing, ColorChoice, Detail, Look, Mode, Output, ProgressChoice, Surroundings, Terminal};

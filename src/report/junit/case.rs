@@ -73,20 +73,14 @@ pub(super) struct Cases<'a> {
 impl<'a> Cases<'a> {
     /// The cases of this run.
     pub(super) fn of(view: &'a RunView, paths: &'a Paths) -> Self {
-        Self {
-            view,
-            paths,
-            culprits: view.culprits(),
-        }
+        Self { view, paths, culprits: view.culprits() }
     }
 
     /// One case for each verb in plan order, and `verdict` where no other is red enough.
     pub(super) fn all(&self, form: Form) -> Vec<Case> {
         let leaves = self.view.rows.iter().filter(|row| row.is_leaf());
         let mut cases: Vec<Case> = leaves.map(|row| self.step(row, form)).collect();
-        let is_red = cases
-            .iter()
-            .any(|case| matches!(case.result, Shown::Failure(_)));
+        let is_red = cases.iter().any(|case| matches!(case.result, Shown::Failure(_)));
         if self.view.verdict() != Verdict::Pass && !is_red {
             cases.push(self.verdict());
         }
@@ -105,10 +99,7 @@ impl<'a> Cases<'a> {
         };
         Case {
             name: clean::line(&row.node.id.brackets_last()),
-            took: row
-                .span(self.view.last)
-                .map(|(start, end)| end.since(start))
-                .unwrap_or_default(),
+            took: row.span(self.view.last).map(|(start, end)| end.since(start)).unwrap_or_default(),
             started: row.started,
             file: clean::brief(&row.node.file),
             line: row.node.line,
@@ -137,9 +128,7 @@ impl<'a> Cases<'a> {
         match outcome {
             Outcome::Passed => Shown::Passed,
             Outcome::Skipped => Shown::Skipped(self.plain(row, "skipped", &self.skipped(row))),
-            Outcome::Cancelled => {
-                Shown::Skipped(self.plain(row, "cancelled", &self.cancelled(row)))
-            }
+            Outcome::Cancelled => Shown::Skipped(self.plain(row, "cancelled", &self.cancelled(row))),
             Outcome::Failed | Outcome::Errored | Outcome::Inconclusive if row.cleanup => {
                 let mut said = self.failed(row, outcome);
                 let mark = format!("clean-up {outcome}, which does not count: ");
@@ -157,11 +146,7 @@ impl<'a> Cases<'a> {
     fn plain(&self, row: &Row, kind: &'static str, sentence: &str) -> Said {
         let message = clean::brief(sentence);
         let text = format!("{message}\n at {}\n", clean::brief(&row.place()));
-        Said {
-            kind,
-            message,
-            text: text + &self.report(&row.node.id),
-        }
+        Said { kind, message, text: text + &self.report(&row.node.id) }
     }
 
     fn skipped(&self, row: &Row) -> String {
@@ -197,10 +182,7 @@ impl<'a> Cases<'a> {
     }
 
     fn failed(&self, row: &Row, outcome: Outcome) -> Said {
-        let unknown = Failure::new(
-            crate::event::Class::Broken,
-            format!("it {outcome} without a reason"),
-        );
+        let unknown = Failure::new(crate::event::Class::Broken, format!("it {outcome} without a reason"));
         let failure = row.failure.as_ref().unwrap_or(&unknown);
         let mut said = said(failure, &row.place());
         if row.attempts.len() > 1 {
@@ -209,12 +191,7 @@ impl<'a> Cases<'a> {
         }
         self.blocked(row, &mut said.text);
         if let Some(ended) = row.ended {
-            let _ = writeln!(
-                said.text,
-                "when: {}, {} after the start",
-                when::utc(self.view, ended),
-                when::span(ended)
-            );
+            let _ = writeln!(said.text, "when: {}, {} after the start", when::utc(self.view, ended), when::span(ended));
         }
         said.text += &self.repro();
         said.text += &self.report(&row.node.id);
@@ -222,19 +199,13 @@ impl<'a> Cases<'a> {
     }
 
     fn blocked(&self, row: &Row, text: &mut String) {
-        let culprit = self
-            .culprits
-            .iter()
-            .find(|culprit| culprit.row.node.id == row.node.id);
+        let culprit = self.culprits.iter().find(|culprit| culprit.row.node.id == row.node.id);
         let blocked = culprit.map_or(&[][..], |culprit| &culprit.blocked);
         if blocked.is_empty() {
             return;
         }
-        let names: Vec<String> = blocked
-            .iter()
-            .take(LONGEST_LIST)
-            .map(|row| clean::brief(row.node.id.as_str()))
-            .collect();
+        let names: Vec<String> =
+            blocked.iter().take(LONGEST_LIST).map(|row| clean::brief(row.node.id.as_str())).collect();
         let more = blocked.len() - names.len();
         let _ = write!(text, "not run because of it: {}", names.join(", "));
         let _ = match more {
@@ -256,22 +227,13 @@ impl<'a> Cases<'a> {
     fn verdict(&self) -> Case {
         let view = self.view;
         let message = clean::brief(&view.reason());
-        let message = if message.is_empty() {
-            format!("the verdict is {}", view.verdict())
-        } else {
-            message
-        };
+        let message = if message.is_empty() { format!("the verdict is {}", view.verdict()) } else { message };
         let (file, line) = self.plan();
         let mut text = format!("{message}\n at {file}:{line}\n");
         for row in view.failures().iter().take(LONGEST_LIST) {
             let why = row.failure.as_ref().map(ToString::to_string);
             let why = clean::brief(&why.unwrap_or_default());
-            let _ = writeln!(
-                text,
-                "{}: {} {why}",
-                row.state,
-                clean::brief(row.node.id.as_str())
-            );
+            let _ = writeln!(text, "{}: {} {why}", row.state, clean::brief(row.node.id.as_str()));
         }
         let _ = writeln!(text, "counts: {}", view.totals().sentence());
         text += &self.repro();
@@ -282,11 +244,7 @@ impl<'a> Cases<'a> {
             started: None,
             file,
             line,
-            result: Shown::Failure(Said {
-                kind: view.verdict().word(),
-                message,
-                text,
-            }),
+            result: Shown::Failure(Said { kind: view.verdict().word(), message, text }),
             reruns: Vec::new(),
             properties: Vec::new(),
             output: self.attachments([].iter()),
@@ -313,9 +271,7 @@ impl<'a> Cases<'a> {
     /// Lines that some readers turn into links; the first is the one that all of them see.
     fn attachments<'n>(&self, notes: impl Iterator<Item = &'n Note>) -> Option<String> {
         let files = notes.filter_map(|note| match note {
-            Note::File { path, .. } if self.paths.files.contains(path) => {
-                Some(format!("{}/{path}", self.paths.folder))
-            }
+            Note::File { path, .. } if self.paths.files.contains(path) => Some(format!("{}/{path}", self.paths.folder)),
             _ => None,
         });
         let page = self.paths.page_exists.then(|| self.paths.page.clone());
@@ -333,30 +289,16 @@ fn reruns(row: &Row) -> Vec<Rerun> {
         Some(Outcome::Passed) => "flakyFailure",
         Some(_) | None => "rerunFailure",
     };
-    let earlier: &[Attempt] = row
-        .attempts
-        .split_last()
-        .map_or(&[], |(_, earlier)| earlier);
-    let failures = earlier
-        .iter()
-        .filter_map(|attempt| attempt.failure.as_ref());
-    failures
-        .map(|failure| Rerun {
-            element,
-            said: said(failure, &row.place()),
-        })
-        .collect()
+    let earlier: &[Attempt] = row.attempts.split_last().map_or(&[], |(_, earlier)| earlier);
+    let failures = earlier.iter().filter_map(|attempt| attempt.failure.as_ref());
+    failures.map(|failure| Rerun { element, said: said(failure, &row.place()) }).collect()
 }
 
 /// A failure as message and text. The second line has a leading blank and
 /// `path:line`, which is where some readers look for the place.
 fn said(failure: &Failure, place: &str) -> Said {
     let whole = clean::line(&failure.message);
-    let whole = if whole.is_empty() {
-        format!("{} without a message", failure.class)
-    } else {
-        whole
-    };
+    let whole = if whole.is_empty() { format!("{} without a message", failure.class) } else { whole };
     let message = clean::brief(&whole);
     let mut text = format!("{message}\n at {}\n", clean::brief(place));
     if let Some(expected) = &failure.expected {
@@ -372,17 +314,9 @@ fn said(failure: &Failure, place: &str) -> Said {
         let _ = writeln!(text, "caused by: {}", clean::brief(cause));
     }
     if whole.len() > message.len() || failure.message.trim().contains('\n') {
-        let _ = writeln!(
-            text,
-            "the whole message:\n{}",
-            clean::clean(&failure.message)
-        );
+        let _ = writeln!(text, "the whole message:\n{}", clean::clean(&failure.message));
     }
-    Said {
-        kind: failure.class.word(),
-        message,
-        text,
-    }
+    Said { kind: failure.class.word(), message, text }
 }
 
 /// A note as plain text.
@@ -394,26 +328,17 @@ fn tell(note: &Note, out: &mut String) {
         }
         Note::Table { title, head, rows } => {
             let _ = writeln!(out, "{}\n  {}", clean::brief(title), row_text(head));
-            rows.iter()
-                .try_for_each(|row| writeln!(out, "  {}", row_text(row)))
+            rows.iter().try_for_each(|row| writeln!(out, "  {}", row_text(row)))
         }
         Note::Block { title, text } | Note::Diff { title, text } => {
-            writeln!(
-                out,
-                "{}\n{}",
-                clean::brief(title),
-                clean::clean(text).trim_end()
-            )
+            writeln!(out, "{}\n{}", clean::brief(title), clean::clean(text).trim_end())
         }
         Note::File { path, about } => {
             writeln!(out, "{}: {}", clean::brief(path), clean::brief(about))
         }
-        Note::Retried { request, reason } => writeln!(
-            out,
-            "sent again: {}: {}",
-            clean::brief(request),
-            clean::brief(reason)
-        ),
+        Note::Retried { request, reason } => {
+            writeln!(out, "sent again: {}: {}", clean::brief(request), clean::brief(reason))
+        }
     };
 }
 
@@ -423,10 +348,7 @@ fn row_text(cells: &[String]) -> String {
 }
 
 fn properties(row: &Row) -> Vec<(&'static str, String)> {
-    let mut properties = vec![
-        ("verb", clean::brief(row.label())),
-        ("outcome", row.state.word().to_owned()),
-    ];
+    let mut properties = vec![("verb", clean::brief(row.label())), ("outcome", row.state.word().to_owned())];
     if !row.node.covers.is_empty() {
         properties.push(("covers", clean::brief(&row.node.covers.join(" "))));
     }

@@ -207,16 +207,13 @@ impl Pass<'_> {
     }
 
     fn put(&mut self, event: Event<'_>) {
-        self.writer
-            .write_event(event)
-            .expect("writing to memory does not fail");
+        self.writer.write_event(event).expect("writing to memory does not fail");
     }
 }
 
 /// As written by `junit-report`, still escaped.
 fn attributes<'t>(tag: &'t BytesStart<'_>) -> impl Iterator<Item = Attribute<'t>> {
-    tag.attributes()
-        .map(|attribute| attribute.expect("the crate writes each attribute once"))
+    tag.attributes().map(|attribute| attribute.expect("the crate writes each attribute once"))
 }
 
 /// Counted from the cases themselves: one reader believes these numbers.
@@ -227,10 +224,7 @@ fn counts(added: &Added<'_>) -> [(&'static str, String); 3] {
     };
     [
         ("tests", added.cases.len().to_string()),
-        (
-            "failures",
-            count(|shown| matches!(shown, Shown::Failure(_))),
-        ),
+        ("failures", count(|shown| matches!(shown, Shown::Failure(_)))),
         ("errors", count(|shown| matches!(shown, Shown::Error(_)))),
     ]
 }

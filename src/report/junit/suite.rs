@@ -61,32 +61,21 @@ pub fn junit(view: &RunView, form: Form, paths: &Paths) -> String {
         package: String::new(),
         timestamp: second(view.start.started),
         hostname: "localhost".into(),
-        testcases: cases
-            .iter()
-            .map(|case| bare(case, &class, form, cap))
-            .collect(),
+        testcases: cases.iter().map(|case| bare(case, &class, form, cap)).collect(),
         system_out: None,
         system_err: None,
     };
     let report: Report = ReportBuilder::new().add_testsuite(suite).build();
     let mut xml = Vec::new();
-    report
-        .write_xml(&mut xml)
-        .expect("writing to memory does not fail");
+    report.write_xml(&mut xml).expect("writing to memory does not fail");
     let added = Added {
         form,
         time: seconds(view.took()),
         stamp: when::stamp(view, Elapsed(0)),
         file: file(view),
-        skipped: cases
-            .iter()
-            .filter(|case| matches!(case.result, Shown::Skipped(_)))
-            .count(),
+        skipped: cases.iter().filter(|case| matches!(case.result, Shown::Skipped(_))).count(),
         properties: properties(view),
-        stamps: cases
-            .iter()
-            .map(|case| case.started.map(|at| when::stamp(view, at)))
-            .collect(),
+        stamps: cases.iter().map(|case| case.started.map(|at| when::stamp(view, at))).collect(),
         cases: &cases,
         cap,
     };
@@ -117,16 +106,12 @@ fn bare(case: &Case, class: &str, form: Form, cap: usize) -> TestCase {
     let text = |said: &Said| Some(body(&said.text, cap));
     let result = match &case.result {
         Shown::Passed => TestResult::Success,
-        Shown::Failure(said) => TestResult::Failure {
-            type_: said.kind.to_owned(),
-            message: said.message.clone(),
-            cause: text(said),
-        },
-        Shown::Error(said) => TestResult::Error {
-            type_: said.kind.to_owned(),
-            message: said.message.clone(),
-            cause: text(said),
-        },
+        Shown::Failure(said) => {
+            TestResult::Failure { type_: said.kind.to_owned(), message: said.message.clone(), cause: text(said) }
+        }
+        Shown::Error(said) => {
+            TestResult::Error { type_: said.kind.to_owned(), message: said.message.clone(), cause: text(said) }
+        }
         Shown::Skipped(said) => TestResult::SkippedWithCause {
             type_: said.kind.to_owned(),
             message: said.message.clone(),
@@ -155,17 +140,9 @@ fn class(view: &RunView) -> String {
     let word = |text: &str, empty: &str| {
         let word = clean::brief(text).replace(['.', ' '], "_");
         let end = word.floor_char_boundary(100);
-        if end == 0 {
-            empty.to_owned()
-        } else {
-            word[..end].to_owned()
-        }
+        if end == 0 { empty.to_owned() } else { word[..end].to_owned() }
     };
-    format!(
-        "{}.{}",
-        word(&view.start.plan, "plan"),
-        word(variant, "cluster")
-    )
+    format!("{}.{}", word(&view.start.plan, "plan"), word(variant, "cluster"))
 }
 
 fn suite_name(view: &RunView) -> String {
@@ -202,10 +179,7 @@ fn properties(view: &RunView) -> Vec<(&'static str, String)> {
     let mut properties = vec![
         ("run", start.run.to_string()),
         ("verdict", view.verdict().word().to_owned()),
-        (
-            "plan-sha256",
-            digest::sha256(start.files.iter().map(|file| file.text.as_str())),
-        ),
+        ("plan-sha256", digest::sha256(start.files.iter().map(|file| file.text.as_str()))),
         ("lariat", start.lariat.clone()),
         ("seed", start.seed.to_string()),
     ];

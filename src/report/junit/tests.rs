@@ -43,10 +43,7 @@ fn read(xml: &str) -> Seen {
             }
             Event::Empty(tag) => enter(&tag, &mut seen, open.len()),
             Event::Text(text) => {
-                assert!(
-                    !text.windows(3).any(|three| three == b"]]>"),
-                    "`]]>` in text"
-                );
+                assert!(!text.windows(3).any(|three| three == b"]]>"), "`]]>` in text");
                 take(&text.decode().unwrap(), &mut seen, &open);
             }
             Event::GeneralRef(entity) => {
@@ -84,8 +81,7 @@ fn enter(tag: &BytesStart<'_>, seen: &mut Seen, depth: usize) {
                 seen.depth_of_suites = depth;
             }
             let number = |key: &str| get(key).map_or(usize::MAX, |n| n.parse().unwrap());
-            seen.totals
-                .push(["tests", "failures", "errors", "skipped"].map(number));
+            seen.totals.push(["tests", "failures", "errors", "skipped"].map(number));
         }
         "testcase" => seen.cases.push(SeenCase {
             name: get("name").unwrap(),
@@ -99,12 +95,7 @@ fn enter(tag: &BytesStart<'_>, seen: &mut Seen, depth: usize) {
         }),
         "failure" | "error" | "skipped" => {
             let case = seen.cases.last_mut().unwrap();
-            case.results.push((
-                name(tag),
-                get("type").unwrap(),
-                get("message").unwrap(),
-                String::new(),
-            ));
+            case.results.push((name(tag), get("type").unwrap(), get("message").unwrap(), String::new()));
         }
         "rerunFailure" | "flakyFailure" => {
             assert_ne!(get("type"), None);
@@ -151,10 +142,7 @@ fn check(view: &RunView) -> Result<(), TestCaseError> {
             seen.cases.iter().filter(with).count()
         };
         let [failures, errors, skipped] = ["failure", "error", "skipped"].map(count);
-        prop_assert_eq!(
-            seen.totals[1],
-            [seen.cases.len(), failures, errors, skipped]
-        );
+        prop_assert_eq!(seen.totals[1], [seen.cases.len(), failures, errors, skipped]);
         prop_assert_eq!(seen.totals[0][..3].to_vec(), seen.totals[1][..3].to_vec());
         // A stream that says pass over a failed step is told as it is: red.
         if view.verdict() != Verdict::Pass {
@@ -176,28 +164,18 @@ fn check_case(case: &SeenCase, form: Form) -> Result<(), TestCaseError> {
     prop_assert_eq!(case.class.matches('.').count(), 1, "{}", case.class);
     let (whole, decimals) = case.time.split_once('.').unwrap();
     prop_assert!(decimals.len() == 3 && !whole.is_empty());
-    prop_assert!(
-        (whole.to_owned() + decimals)
-            .bytes()
-            .all(|b| b.is_ascii_digit())
-    );
+    prop_assert!((whole.to_owned() + decimals).bytes().all(|b| b.is_ascii_digit()));
     prop_assert!(case.results.len() <= 1);
     for (element, kind, message, text) in &case.results {
         prop_assert!(!kind.is_empty() && !message.is_empty(), "{element}");
         prop_assert!(!message.contains('\n'));
-        prop_assert!(
-            text.starts_with(message),
-            "{text:?} begins with {message:?}"
-        );
+        prop_assert!(text.starts_with(message), "{text:?} begins with {message:?}");
         prop_assert!(text.lines().nth(1).unwrap().starts_with(" at "), "{text}");
         prop_assert!(text.len() <= 256_000);
     }
     prop_assert!(case.output.len() <= 256_000);
     let extra = ["file", "line", "timestamp"];
-    let has_extra = case
-        .attributes
-        .iter()
-        .any(|name| extra.contains(&name.as_str()));
+    let has_extra = case.attributes.iter().any(|name| extra.contains(&name.as_str()));
     prop_assert_eq!(has_extra, form == Form::Extended);
     Ok(())
 }
@@ -278,14 +256,7 @@ fn what_did_not_run_names_the_cause() {
 
 #[test]
 fn a_verdict_that_no_case_shows_gets_a_case() {
-    for name in [
-        "error",
-        "cancelled",
-        "incomplete",
-        "inconclusive",
-        "late-group",
-        "left",
-    ] {
+    for name in ["error", "cancelled", "incomplete", "inconclusive", "late-group", "left"] {
         let (_, view) = sample::all().into_iter().find(|(n, _)| *n == name).unwrap();
         let seen = read(&junit(&view, Form::Strict, &paths()));
         let case = seen.cases.last().unwrap();
@@ -297,10 +268,7 @@ fn a_verdict_that_no_case_shows_gets_a_case() {
 
 #[test]
 fn clean_up_is_never_red() {
-    let (_, view) = sample::all()
-        .into_iter()
-        .find(|(n, _)| *n == "red")
-        .unwrap();
+    let (_, view) = sample::all().into_iter().find(|(n, _)| *n == "red").unwrap();
     let seen = read(&junit(&view, Form::Extended, &paths()));
     let logs = seen.cases.iter().find(|case| case.name == "logs").unwrap();
     let (element, kind, message, _) = &logs.results[0];
@@ -311,32 +279,18 @@ fn clean_up_is_never_red() {
 fn tries_that_the_plan_allows_are_shown() {
     let xml = junit(&sample::retry().view(), Form::Strict, &paths());
     let seen = read(&xml);
-    assert_eq!(
-        seen.cases
-            .iter()
-            .map(|case| (case.reruns, case.results.len()))
-            .collect::<Vec<_>>(),
-        [(2, 0), (1, 1)]
-    );
-    let kinds: Vec<usize> = ["<flakyFailure", "<rerunFailure"]
-        .map(|tag| xml.matches(tag).count())
-        .to_vec();
+    assert_eq!(seen.cases.iter().map(|case| (case.reruns, case.results.len())).collect::<Vec<_>>(), [(2, 0), (1, 1)]);
+    let kinds: Vec<usize> = ["<flakyFailure", "<rerunFailure"].map(|tag| xml.matches(tag).count()).to_vec();
     assert_eq!(kinds, [2, 1]);
 }
 
 #[test]
 fn attachments_come_first_and_exist() {
     let seen = read(&junit(&sample::fail().view(), Form::Extended, &paths()));
-    let failing = seen
-        .cases
-        .iter()
-        .find(|case| case.name == "restart/back[02]");
+    let failing = seen.cases.iter().find(|case| case.name == "restart/back[02]");
     let first = failing.unwrap().output.lines().next();
     assert_eq!(first, Some("[[ATTACHMENT|reports/restart/1/report.html]]"));
-    let quiet = Paths {
-        page_exists: false,
-        ..paths()
-    };
+    let quiet = Paths { page_exists: false, ..paths() };
     let xml = junit(&sample::fail().view(), Form::Extended, &quiet);
     assert!(!xml.contains("ATTACHMENT"));
 }
@@ -346,11 +300,7 @@ fn long_and_hostile_text_is_shown_and_bounded() {
     check(&sample::told(&hostile())).unwrap();
     check(&sample::told(&"x".repeat(1_000_000))).unwrap();
     check(&sample::told(&"&<\n".repeat(300_000))).unwrap();
-    let xml = junit(
-        &sample::told(&"x".repeat(1_000_000)),
-        Form::Extended,
-        &paths(),
-    );
+    let xml = junit(&sample::told(&"x".repeat(1_000_000)), Form::Extended, &paths());
     assert!(xml.contains("bytes are left out here; all of it is in events.jsonl"));
 }
 
