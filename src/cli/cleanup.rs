@@ -16,7 +16,7 @@ use super::screen::{err, out, told};
 use super::{Exit, report};
 use crate::cluster::{Cluster, HelmCall, Local};
 use crate::engine::{self, Order};
-use crate::event::{Event, Mask, NotWritten, Outcome, Sink, SkipReason};
+use crate::event::{Event, EventKind, Mask, NotWritten, Outcome, Sink, SkipReason};
 use crate::id::StepId;
 use crate::journal::Writer;
 use crate::plan::{self, Body, LeftOut, Plan, Recorded, Settings, Step};
@@ -78,7 +78,7 @@ async fn attempt(args: &CleanupArgs) -> Result<Exit, Exit> {
 /// The cluster the run was on: the same context, and it must lead to the same server.
 async fn open(view: &RunView, args: &CleanupArgs) -> Result<Opened, Exit> {
     let Some(then) = &view.start.cluster else {
-        return Ok(Opened { cluster: Arc::new(Local::new(door::cache(), door::USER_AGENT)), may_harm: true });
+        return Ok(Opened { cluster: Arc::new(Local::new(&door::cache(), door::USER_AGENT)), may_harm: true });
     };
     let context = args.cluster.context.as_deref().unwrap_or(&then.context);
     let opened = door::connect(context, &args.cluster).await?;
@@ -216,7 +216,7 @@ async fn run_steps(plan: Plan, view: &RunView, folder: &Path, cluster: &Arc<dyn 
         known,
         signals: mpsc::unbounded_channel().1,
     };
-    let terminal = Terminal::new(look(&args.show), Output::standard());
+    let terminal = (args.show.verbose > 0).then(|| Terminal::new(look(&args.show), Output::standard()));
     let mut sink = Told { journal, terminal, failed: Vec::new() };
     engine::run(order, &mut sink).await;
     for step in &sink.failed {
@@ -225,22 +225,34 @@ async fn run_steps(plan: Plan, view: &RunView, folder: &Path, cluster: &Arc<dyn 
     Ok(sink.failed.is_empty())
 }
 
-/// A journal and a terminal, and which steps went wrong: clean-up is never in the verdict.
+/// A journal of its own, a line for each step, and which of them went wrong:
+/// clean-up is never in the verdict.
 struct Told {
     journal: Writer,
-    terminal: Terminal,
+    /// The whole story, for who asked for more.
+    terminal: Option<Terminal>,
     failed: Vec<StepId>,
 }
 
 impl Sink for Told {
     fn put(&mut self, event: &Event) -> Result<(), NotWritten> {
         self.journal.put(event)?;
-        if let crate::event::EventKind::StepFinished { step, outcome, .. } = &event.kind
-            && *outcome != Outcome::Passed
-        {
-            self.failed.push(step.clone());
+        match &event.kind {
+            EventKind::StepStarted { step } if self.terminal.is_none() => err(&format!("{step} …")),
+            EventKind::StepFinished { step, outcome, failure, .. } => {
+                let why = failure.as_ref().map(|failure| format!(": {failure}")).unwrap_or_default();
+                if self.terminal.is_none() {
+                    err(&format!("{step} {outcome}{why}"));
+                }
+                if *outcome != Outcome::Passed {
+                    self.failed.push(step.clone());
+                }
+            }
+            _ => {}
         }
-        self.terminal.show(event);
+        if let Some(terminal) = &mut self.terminal {
+            terminal.show(event);
+        }
         Ok(())
     }
 }

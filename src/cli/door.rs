@@ -42,7 +42,7 @@ fn settings(args: &PlanArgs) -> Result<Settings, Exit> {
 /// Opens the cluster that a plan needs and the command line names.
 pub(super) async fn cluster(plan: &Plan, args: &ClusterArgs) -> Result<Opened, Exit> {
     if !plan.needs_cluster() {
-        return Ok(Opened { cluster: Arc::new(Local::new(cache(), USER_AGENT)), may_harm: true });
+        return Ok(Opened { cluster: Arc::new(Local::new(&cache(), USER_AGENT)), may_harm: true });
     }
     let Some(context) = &args.context else {
         err("lariat: this plan needs a cluster, and none is taken unasked: name one with `--context NAME` (`kubectl config get-contexts` lists them)");
