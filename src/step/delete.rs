@@ -1,4 +1,4 @@
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use kube::api::{DeleteParams, Preconditions, PropagationPolicy};
 use serde::{Deserialize, Serialize};
@@ -105,9 +105,9 @@ async fn delete(
         ..DeleteParams::default()
     };
     // A request without an answer may have been the one that deleted.
-    let tries = Cell::new(0);
+    let tries = AtomicU32::new(0);
     ask(ctx, &format!("DELETE {}", targets.kind.called(&target.name)), || async {
-        tries.set(tries.get() + 1);
+        tries.fetch_add(1, Ordering::Relaxed);
         match api.delete(&target.name, &params).await {
             // An object that is going is sent back whole, one that is gone as a status with its uid.
             Ok(answer) => Ok(Some(answer.either(
@@ -115,7 +115,7 @@ async fn delete(
                 |status| status.details.map(|details| details.uid).unwrap_or_default(),
             ))),
             Err(kube::Error::Api(status)) if is_not_found(&status) => {
-                Ok((tries.get() > 1).then(|| target.uid.clone().unwrap_or_default()))
+                Ok((tries.load(Ordering::Relaxed) > 1).then(|| target.uid.clone().unwrap_or_default()))
             }
             // Another object under the same name: the one that was meant is gone.
             Err(kube::Error::Api(status)) if status.code == 409 && target.uid.is_some() => Ok(None),
