@@ -261,11 +261,9 @@ impl<'a, 'f> Resolver<'a, 'f> {
     ) -> Option<Step> {
         let Some(repeat) = &raw.repeat else { return self.instance(used, around, raw, id, here) };
         let times = self.times(used, &repeat.times, here);
-        // Two digits at least, so that names sort and look alike from plan to plan.
-        let width = times.to_string().len().max(2);
         let mut rounds: Vec<Step> = Vec::new();
         for round in 1..=times {
-            let id = id.index(&format!("{round:0width$}"));
+            let id = id.index(&numbered(round, times));
             let mut made = self.instance(used, around, raw, id, Instance { round: Some(round), ..here })?;
             made.needs = rounds.last().map(|before| before.id.clone()).into_iter().collect();
             rounds.push(made);
@@ -502,7 +500,7 @@ impl<'a, 'f> Resolver<'a, 'f> {
         if times == 0 {
             return StepName::LastRound(None);
         }
-        let last = id.index(&times.to_string());
+        let last = id.index(&numbered(times, times));
         let name = self.inner_name(used, raw, &last, Instance { round: Some(times), ..here });
         StepName::LastRound(Some(Box::new(name)))
     }
@@ -572,6 +570,13 @@ impl Items {
             !all.is_empty() && all.iter().enumerate().all(|(at, (value, ..))| value.as_u64() == Some(at as u64));
         Ok(Self { all, counted })
     }
+}
+
+/// A round as it stands in an id: two digits at least, so that names sort and look
+/// alike from plan to plan.
+fn numbered(round: u32, times: u32) -> String {
+    let width = times.to_string().len().max(2);
+    format!("{round:0width$}")
 }
 
 /// How long an item may be in a step's id.

@@ -49,12 +49,12 @@ fn a_false_if_leaves_out() {
     insta::assert_snapshot!(with(&[], &[]), @r#"
     a command
     b repeat <- a
-      b[1] group
-        b[1]/in command
-        b[1]/out command <- b[1]/in
-      b[2] group <- b[1]
-        b[2]/in command
-        b[2]/out command <- b[2]/in
+      b[01] group
+        b[01]/in command
+        b[01]/out command <- b[01]/in
+      b[02] group <- b[01]
+        b[02]/in command
+        b[02]/out command <- b[02]/in
     c command <- b (If("vars.on"))
     d command <- c
     tidy command <- b
@@ -70,12 +70,12 @@ fn only_runs_a_step_with_what_it_needs_and_what_cleans_up_after_it() {
     insta::assert_snapshot!(with(&["b/in"], &[]), @r#"
     a command
     b repeat <- a
-      b[1] group
-        b[1]/in command
-        b[1]/out command <- b[1]/in (Flag("--only b/in"))
-      b[2] group <- b[1]
-        b[2]/in command
-        b[2]/out command <- b[2]/in (Flag("--only b/in"))
+      b[01] group
+        b[01]/in command
+        b[01]/out command <- b[01]/in (Flag("--only b/in"))
+      b[02] group <- b[01]
+        b[02]/in command
+        b[02]/out command <- b[02]/in (Flag("--only b/in"))
     c command <- b (If("vars.on"))
     d command <- c (Flag("--only b/in"))
     tidy command <- b
@@ -87,12 +87,12 @@ fn only_runs_a_step_with_what_it_needs_and_what_cleans_up_after_it() {
     insta::assert_snapshot!(with(&["d"], &[]), @r#"
     a command
     b repeat <- a
-      b[1] group
-        b[1]/in command
-        b[1]/out command <- b[1]/in
-      b[2] group <- b[1]
-        b[2]/in command
-        b[2]/out command <- b[2]/in
+      b[01] group
+        b[01]/in command
+        b[01]/out command <- b[01]/in
+      b[02] group <- b[01]
+        b[02]/in command
+        b[02]/out command <- b[02]/in
     c command <- b (If("vars.on"))
     d command <- c
     tidy command <- b
@@ -105,15 +105,15 @@ fn only_runs_a_step_with_what_it_needs_and_what_cleans_up_after_it() {
 
 #[test]
 fn skip_leaves_out_by_name_or_id() {
-    insta::assert_snapshot!(with(&[], &["b[1]", "tidy", "cells[y]"]), @r#"
+    insta::assert_snapshot!(with(&[], &["b[01]", "tidy", "cells[y]"]), @r#"
     a command
     b repeat <- a
-      b[1] group (Flag("--skip b[1]"))
-        b[1]/in command
-        b[1]/out command <- b[1]/in
-      b[2] group <- b[1]
-        b[2]/in command
-        b[2]/out command <- b[2]/in
+      b[01] group (Flag("--skip b[01]"))
+        b[01]/in command
+        b[01]/out command <- b[01]/in
+      b[02] group <- b[01]
+        b[02]/in command
+        b[02]/out command <- b[02]/in
     c command <- b (If("vars.on"))
     d command <- c
     tidy command <- b (Flag("--skip tidy"))

@@ -51,3 +51,32 @@ fn steps_groups_cells_and_rounds() {
     tidy command <- first, volumes, restart
     ");
 }
+
+#[test]
+fn outputs_after_a_repeat_are_the_last_rounds() {
+    use crate::expr::Shared;
+    let plan = good(
+        r#"
+        plan.name = "p"
+        [steps.a]
+        repeat.times = 3
+        steps.in.command.args = ["x"]
+        [steps.b]
+        needs = ["a"]
+        for-each = 2
+        command.args = ["${steps.a.in.stdout}"]
+        [steps.c]
+        needs = ["b"]
+        command.args = ["${steps.b[1].stdout}"]
+        "#,
+    );
+    let outputs = |id: &crate::id::StepId| Some(Shared::from(serde_json::json!({ "stdout": id.as_str() })));
+    let seen = |id: &str| {
+        let step = plan.walk().into_iter().find(|step| step.id.as_str() == id).unwrap();
+        let env = step.scope.env(&Shared::from(serde_json::json!({})), &outputs);
+        let Body::Verb(verb) = &step.body else { panic!("a verb") };
+        let super::super::Verb::Command(command) = verb.as_ref() else { panic!("a command") };
+        command.args.get(&env).unwrap().concat()
+    };
+    assert_eq!([seen("b[0]"), seen("c")], ["a[03]/in", "b[1]"]);
+}
