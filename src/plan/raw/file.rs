@@ -227,8 +227,16 @@ pub(super) fn unknown_key(texts: &mut Texts<'_>, name: &str, entry: &Entry, know
     texts.problems.push(problem);
 }
 
+/// Words that expressions keep for themselves, also after a dot.
+fn reserved(texts: &mut Texts<'_>, name: &str, entry: &Entry, what: &str) {
+    if matches!(name, "in" | "true" | "false" | "null") {
+        texts.problem(&entry.key, format!("`{name}` cannot be the name of {what}: expressions could not say it"));
+    }
+}
+
 /// Names of steps and selections.
 pub(super) fn kebab(texts: &mut Texts<'_>, name: &str, entry: &Entry, what: &str) {
+    reserved(texts, name, entry, what);
     if is_kebab(name) {
         return;
     }
@@ -245,6 +253,7 @@ pub(super) fn kebab(texts: &mut Texts<'_>, name: &str, entry: &Entry, what: &str
 
 /// Names of vars and outputs: as expressions write them.
 fn identifier(texts: &mut Texts<'_>, name: &str, entry: &Entry, what: &str) {
+    reserved(texts, name, entry, what);
     let fine = |name: &str| {
         name.len() <= 63
             && name.starts_with(|c: char| c.is_ascii_alphabetic())

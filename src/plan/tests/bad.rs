@@ -86,7 +86,7 @@ fn tables_and_keys() {
         "[steps.a]\npart.file = 'a.toml'\nsleep = { for = '1s', because = 'x' }",
         "[steps.a.steps]",
         "[steps]\nA_b.command.args = ['a']",
-        "[steps]\na.sleep = 3",
+        "[steps]\na.sleep = 3\nin.command.args = ['x']\n[vars]\ntrue = 1",
         "[steps]\na.sleep = { for = '1s' }",
         "[steps]\na.sleep = { fro = '1s', because = 'x' }",
         "[steps]\na.sleep = { for = 1, because = ['x'] }",
@@ -118,6 +118,8 @@ fn tables_and_keys() {
     3:1 [A_b] `A_b` cannot be the name of a step | names are written in lower case with dashes; expressions spell a dash `_`
 
     3:11 [3] expected a table, found the number 3
+    4:1 [in] `in` cannot be the name of a step: expressions could not say it
+    6:1 [true] `true` cannot be the name of a var: expressions could not say it
 
     3:3 [sleep] `because` is missing
 

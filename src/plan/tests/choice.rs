@@ -9,8 +9,8 @@ command.args = ["x"]
 [steps.b]
 needs = ["a"]
 repeat.times = 2
-steps.in.command.args = ["x"]
-steps.out = { needs = ["in"], command.args = ["x"] }
+steps.one.command.args = ["x"]
+steps.out = { needs = ["one"], command.args = ["x"] }
 [steps.c]
 needs = ["b"]
 if = "vars.on"
@@ -50,11 +50,11 @@ fn a_false_if_leaves_out() {
     a command
     b repeat <- a
       b[01] group
-        b[01]/in command
-        b[01]/out command <- b[01]/in
+        b[01]/one command
+        b[01]/out command <- b[01]/one
       b[02] group <- b[01]
-        b[02]/in command
-        b[02]/out command <- b[02]/in
+        b[02]/one command
+        b[02]/out command <- b[02]/one
     c command <- b (If("vars.on"))
     d command <- c
     tidy command <- b
@@ -67,20 +67,20 @@ fn a_false_if_leaves_out() {
 
 #[test]
 fn only_runs_a_step_with_what_it_needs_and_what_cleans_up_after_it() {
-    insta::assert_snapshot!(with(&["b/in"], &[]), @r#"
+    insta::assert_snapshot!(with(&["b/one"], &[]), @r#"
     a command
     b repeat <- a
       b[01] group
-        b[01]/in command
-        b[01]/out command <- b[01]/in (Flag("--only b/in"))
+        b[01]/one command
+        b[01]/out command <- b[01]/one (Flag("--only b/one"))
       b[02] group <- b[01]
-        b[02]/in command
-        b[02]/out command <- b[02]/in (Flag("--only b/in"))
+        b[02]/one command
+        b[02]/out command <- b[02]/one (Flag("--only b/one"))
     c command <- b (If("vars.on"))
-    d command <- c (Flag("--only b/in"))
+    d command <- c (Flag("--only b/one"))
     tidy command <- b
-    tidy-d command <- d (Flag("--only b/in"))
-    cells cells (Flag("--only b/in"))
+    tidy-d command <- d (Flag("--only b/one"))
+    cells cells (Flag("--only b/one"))
       cells[x] command
       cells[y] command (If("item == 'x'"))
     "#);
@@ -88,11 +88,11 @@ fn only_runs_a_step_with_what_it_needs_and_what_cleans_up_after_it() {
     a command
     b repeat <- a
       b[01] group
-        b[01]/in command
-        b[01]/out command <- b[01]/in
+        b[01]/one command
+        b[01]/out command <- b[01]/one
       b[02] group <- b[01]
-        b[02]/in command
-        b[02]/out command <- b[02]/in
+        b[02]/one command
+        b[02]/out command <- b[02]/one
     c command <- b (If("vars.on"))
     d command <- c
     tidy command <- b
@@ -109,11 +109,11 @@ fn skip_leaves_out_by_name_or_id() {
     a command
     b repeat <- a
       b[01] group (Flag("--skip b[01]"))
-        b[01]/in command
-        b[01]/out command <- b[01]/in
+        b[01]/one command
+        b[01]/out command <- b[01]/one
       b[02] group <- b[01]
-        b[02]/in command
-        b[02]/out command <- b[02]/in
+        b[02]/one command
+        b[02]/out command <- b[02]/one
     c command <- b (If("vars.on"))
     d command <- c
     tidy command <- b (Flag("--skip tidy"))

@@ -60,11 +60,11 @@ fn outputs_after_a_repeat_are_the_last_rounds() {
         plan.name = "p"
         [steps.a]
         repeat.times = 3
-        steps.in.command.args = ["x"]
+        steps.one.command.args = ["x"]
         [steps.b]
         needs = ["a"]
         for-each = 2
-        command.args = ["${steps.a.in.stdout}"]
+        command.args = ["${steps.a.one.stdout}"]
         [steps.c]
         needs = ["b"]
         command.args = ["${steps.b[1].stdout}"]
@@ -78,5 +78,5 @@ fn outputs_after_a_repeat_are_the_last_rounds() {
         let super::super::Verb::Command(command) = verb.as_ref() else { panic!("a command") };
         command.args.get(&env).unwrap().concat()
     };
-    assert_eq!([seen("b[0]"), seen("c")], ["a[03]/in", "b[1]"]);
+    assert_eq!([seen("b[0]"), seen("c")], ["a[03]/one", "b[1]"]);
 }
