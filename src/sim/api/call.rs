@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::object::Object;
+use super::protobuf;
 use super::resource::{Resource, Subresource};
 use super::route::Query;
 use super::status::{Cause, Refusal};
@@ -154,6 +155,9 @@ pub(crate) fn decode(body: &[u8], kind: &str) -> Result<Object, Refusal> {
             "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: {why} ({shown})"
         ))
     };
+    if protobuf::is_protobuf(body) {
+        return Object::new(protobuf::decode(body)?).ok_or_else(|| unrecognized("an object was expected"));
+    }
     let value = match serde_json::from_slice::<Value>(body) {
         Ok(value) => value,
         Err(error) if error.is_eof() => return Err(unrecognized("unexpected end of JSON input")),

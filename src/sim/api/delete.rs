@@ -138,6 +138,7 @@ pub(crate) fn carry_out(
         mark(&mut object, now);
     }
     if kept {
+        object.set_meta("deletionGracePeriodSeconds", None);
         object.set_at(&["status", "phase"], json!("Terminating"));
     }
     let list = Some(json!(finalizers)).filter(|_| !finalizers.is_empty());

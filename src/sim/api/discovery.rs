@@ -78,9 +78,14 @@ pub(crate) fn resources(registry: &Registry, group: &str, version: &str) -> Resu
             list.push(entry);
         }
     }
-    Ok(json!({
-        "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api_version(group, version), "resources": list,
-    }))
+    let mut all = json!({"kind": "APIResourceList"});
+    // The oldest group never learnt to say its own version.
+    if !group.is_empty() {
+        all["apiVersion"] = json!("v1");
+    }
+    all["groupVersion"] = json!(api_version(group, version));
+    all["resources"] = json!(list);
+    Ok(all)
 }
 
 /// Aggregated discovery (v2) of `/api` and `/apis`: everything that a client wants to know in two requests.

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use http::header::{HeaderValue, USER_AGENT};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -21,12 +22,16 @@ const PIPE: usize = 256 * 1024;
 /// Requests by a connection in memory, one for each: everything works as over a network, exec too.
 pub(crate) fn connection(
     server: Arc<Server>,
+    agent: Option<HeaderValue>,
 ) -> impl Service<Request<kube::client::Body>, Response = Response<Incoming>, Error = BoxError, Future: Send>
 + Clone
 + Send
 + 'static {
-    tower::service_fn(move |request: Request<kube::client::Body>| {
+    tower::service_fn(move |mut request: Request<kube::client::Body>| {
         let server = server.clone();
+        if let Some(agent) = &agent {
+            request.headers_mut().entry(USER_AGENT).or_insert_with(|| agent.clone());
+        }
         async move {
             if is_refused(&server, &request) {
                 return Err(BoxError::from(refused()));

@@ -71,6 +71,19 @@ pub(crate) struct Judgement {
     pub(crate) effect: Option<Effect>,
 }
 
+impl Matching {
+    /// All requests of a verb.
+    pub fn verb(verb: Verb) -> Self {
+        Self { verb: Some(verb), ..Self::default() }
+    }
+
+    /// The same, but on this resource (its plural) alone.
+    #[must_use]
+    pub fn on(self, resource: &str) -> Self {
+        Self { resource: Some(resource.to_owned()), ..self }
+    }
+}
+
 impl Rule {
     /// A rule for all matching requests, until it is taken away.
     pub fn always(matching: Matching, effect: Effect) -> Self {

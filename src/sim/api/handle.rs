@@ -4,10 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Elapsed};
 
 use super::call::Shape;
 use super::door::{self, Listener};
@@ -24,6 +25,27 @@ use super::store::{Ending, Name};
 
 /// An embedded API server. Clones are the same server; it ends with the last of them and
 /// of its clients.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap().block_on(async {
+/// use k8s_openapi::api::core::v1::Pod;
+/// use lariat::sim::{Answer, Api, Effect, Exec, Matching, Options, Rule, Verb};
+///
+/// let api = Api::new(Options::new());
+/// api.load(
+///     "{apiVersion: v1, kind: Pod, metadata: {name: db}, \
+///      spec: {nodeName: n1, containers: [{name: db, image: 'db:1'}]}}",
+/// )
+/// .unwrap();
+/// api.program("db", |exec: &Exec| Answer::prints(exec.command.join(" ")));
+///
+/// let pods: kube::Api<Pod> = kube::Api::default_namespaced(api.client());
+/// let _guard = api.fault(Rule::next(1, Matching::verb(Verb::Get), Effect::Answer { code: 503, retry_after: 0 }));
+/// assert!(pods.get("db").await.is_err());
+/// assert!(pods.get("db").await.is_ok());
+/// assert_eq!(api.requests_of(Verb::Get, "pods").len(), 2);
+/// # });
+/// ```
 #[derive(Clone, Debug)]
 pub struct Api {
     server: Arc<Server>,
@@ -87,7 +109,14 @@ impl Api {
 
     /// A client with a connection in memory for each request: everything works, exec too.
     pub fn client(&self) -> kube::Client {
-        kube::Client::new(door::connection(self.server.clone()), "default")
+        kube::Client::new(door::connection(self.server.clone(), None), "default")
+    }
+
+    /// As [`Self::client`], for an actor that is to be told from others: its name is the user
+    /// agent in [`Self::requests`], what a rule can match, and the default field manager.
+    pub fn client_as(&self, agent: &'static str) -> kube::Client {
+        let agent = http::HeaderValue::from_static(agent);
+        kube::Client::new(door::connection(self.server.clone(), Some(agent)), "default")
     }
 
     /// A client that calls the handler without a connection: three times as quick, but no exec.
@@ -204,6 +233,14 @@ impl Api {
     pub fn fault(&self, rule: Rule) -> Guard {
         let rule = self.server.with(|state| state.rules.add(rule));
         Guard { server: self.server.clone(), rule }
+    }
+
+    /// The server is gone for a while, as when it restarts: open watches break, nobody connects.
+    /// It is back at that time, or when the guard is dropped.
+    pub fn outage(&self, lasts: Duration) -> Guard {
+        self.drop_watches("", &Ending::Cut);
+        let from = self.clock().elapsed();
+        self.fault(Rule::outage(from, Elapsed::from(from.duration() + lasts)))
     }
 
     /// Ends the open watches of a kind, or all of them with an empty word, in this way.

@@ -29,11 +29,15 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 /// What a request comes to, once the state has been asked.
 enum Reply {
     Json(u16, Value),
+    /// Aggregated discovery, which clients know by its content type.
+    Discovery(Value),
     Text(String),
     Watch(watch::Watch),
     Log(log::Log),
     Exec(exec::Session),
 }
+
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// Answers a request. An error is a broken connection: no answer at all.
 pub(crate) async fn handle<B>(server: Arc<Server>, request: Request<B>) -> Result<Response<Body>, io::Error>
@@ -76,6 +80,7 @@ where
     Ok(match reply {
         Err(refusal) => refuse(&refusal),
         Ok(Reply::Json(code, value)) => respond(code, "application/json", value.to_string()),
+        Ok(Reply::Discovery(value)) => respond(200, AGGREGATED, value.to_string()),
         Ok(Reply::Text(text)) => respond(200, "text/plain; charset=utf-8", text),
         Ok(Reply::Watch(opened)) => {
             let lines = watch::body(opened, server).map_ok(Frame::data);
@@ -208,8 +213,8 @@ fn about_the_server(state: &State, route: &Route, parts: &Parts) -> Result<Reply
     match route {
         Route::Version => json(discovery::version()),
         Route::Health => Ok(Reply::Text("ok".to_owned())),
-        Route::CoreVersions if aggregated => json(discovery::aggregated(&state.registry, true)),
-        Route::Groups if aggregated => json(discovery::aggregated(&state.registry, false)),
+        Route::CoreVersions if aggregated => Ok(Reply::Discovery(discovery::aggregated(&state.registry, true))),
+        Route::Groups if aggregated => Ok(Reply::Discovery(discovery::aggregated(&state.registry, false))),
         Route::CoreVersions => json(discovery::core_versions()),
         Route::Groups => json(discovery::groups(&state.registry)),
         Route::Group(group) => json(discovery::group(&state.registry, group)?),
@@ -253,8 +258,9 @@ fn verb(method: &Method, target: &Target, query: &Query) -> Verb {
     let connects = matches!(target.subresource.as_deref(), Some("exec" | "attach" | "portforward"));
     match (method.as_str(), &target.name) {
         ("GET" | "POST", Some(_)) if connects => Verb::Connect,
-        ("GET", _) if query.flag("watch") && target.subresource.is_none() => Verb::Watch,
+        // A single object is not watched: with a name the real server ignores the wish.
         ("GET" | "HEAD", Some(_)) => Verb::Get,
+        ("GET", None) if query.flag("watch") => Verb::Watch,
         ("GET", None) => Verb::List,
         ("POST", None) => Verb::Create,
         ("POST", Some(_)) if target.subresource.is_some() => Verb::Create,

@@ -294,6 +294,10 @@ pub(crate) fn strip(mut fields: FieldSet, resource: &Resource, subresource: &str
     fields.disown(&["f:metadata"]);
     match subresource {
         "status" => fields.cut(&["f:spec"]),
+        "" if resource.is("", "namespaces") => {
+            fields.cut(&["f:spec"]);
+            fields.cut(&["f:status"]);
+        }
         _ if resource.has(Subresource::Status) => fields.cut(&["f:status"]),
         _ => {}
     }

@@ -27,6 +27,7 @@ mod state;
 mod server;
 
 mod call;
+mod protobuf;
 mod read;
 mod show;
 mod watch;

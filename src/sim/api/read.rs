@@ -99,18 +99,14 @@ pub(crate) fn list(state: &State, call: &Call) -> Result<Value, Refusal> {
 
 /// What the query selects.
 pub(crate) fn selection(call: &Call) -> Result<Selection, Refusal> {
-    let mut selection = Selection {
+    Ok(Selection {
         namespace: Some(call.namespace.clone()).filter(|namespace| !namespace.is_empty()),
         labels: call.query.text("labelSelector").map_or(Ok(Vec::new()), selector::labels)?,
         fields: call
             .query
             .text("fieldSelector")
             .map_or(Ok(Vec::new()), |text| selector::fields(text, &call.resource))?,
-    };
-    if let Some(name) = &call.name {
-        selection.fields.push(selector::name_is(name));
-    }
-    Ok(selection)
+    })
 }
 
 /// A resource version as a number.

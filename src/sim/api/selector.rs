@@ -135,11 +135,6 @@ pub(crate) fn fields(text: &str, resource: &Resource) -> Result<Vec<FieldTerm>, 
     Ok(terms)
 }
 
-/// The term that a path with a name adds to a watch.
-pub(crate) fn name_is(name: &str) -> FieldTerm {
-    FieldTerm { path: vec!["metadata".to_owned(), "name".to_owned()], value: name.to_owned(), equal: true }
-}
-
 /// The fields besides `metadata.name` and `metadata.namespace` that a resource can be selected by.
 fn own_fields(resource: &Resource) -> &'static [&'static str] {
     match (resource.group.as_str(), resource.plural.as_str()) {

@@ -240,7 +240,7 @@ impl Store {
 
     /// How many watches of a plural are open.
     pub(crate) fn open_watches(&self, plural: &str) -> usize {
-        self.watchers.values().filter(|watcher| watcher.drawer.plural == plural).count()
+        self.watchers.values().filter(|watcher| watcher.drawer.plural == plural && !watcher.sender.is_closed()).count()
     }
 
     /// Forgets a watch that nobody reads any more.

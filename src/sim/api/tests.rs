@@ -3,4 +3,6 @@
 mod apply;
 mod basics;
 mod clients;
+mod determinism;
 mod faults;
+mod wire;

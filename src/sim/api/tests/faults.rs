@@ -7,8 +7,6 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{Api as Typed, DeleteParams, ListParams, PostParams, WatchEvent, WatchParams};
 use serde_json::json;
 
-use crate::clock::Elapsed;
-
 use super::super::{Api, Effect, Ending, Matching, Options, Rule, Verb};
 
 fn maps(api: &Api) -> Typed<ConfigMap> {
@@ -23,7 +21,7 @@ fn named(name: &str) -> ConfigMap {
 async fn answers_fail_as_often_as_the_rule_says() {
     let api = Api::new(Options::new());
     let maps = maps(&api);
-    let lists = Matching { verb: Some(Verb::List), resource: Some("configmaps".to_owned()), ..Matching::default() };
+    let lists = Matching::verb(Verb::List).on("configmaps");
     let guard = api.fault(Rule::next(2, lists.clone(), Effect::Answer { code: 429, retry_after: 7 }));
     let mut codes = Vec::new();
     for _ in 0..3 {
@@ -45,12 +43,15 @@ async fn answers_fail_as_often_as_the_rule_says() {
 async fn nobody_connects_during_an_outage() {
     let api = Api::new(Options::new());
     let maps = maps(&api);
-    let from = api.clock().elapsed();
-    let _outage = api.fault(Rule::outage(from, Elapsed(from.0 + 10_000_000)));
+    let version = api.revision().to_string();
+    let mut watch = maps.watch(&WatchParams::default(), &version).await.unwrap().boxed();
+    let arrived = api.requests().len();
+    let _outage = api.outage(Duration::from_secs(10));
+    assert!(matches!(watch.try_next().await, Ok(None) | Err(_)), "open watches break");
     let refused = maps.get("m").await.unwrap_err();
     let kube::Error::Service(source) = &refused else { panic!("{refused}") };
     assert!(source.to_string().contains("Connection refused"));
-    assert!(api.requests().is_empty(), "what was refused has not arrived");
+    assert_eq!(api.requests().len(), arrived, "what was refused has not arrived");
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert!(maps.get_opt("m").await.unwrap().is_none());
 }
@@ -59,7 +60,7 @@ async fn nobody_connects_during_an_outage() {
 async fn a_lost_answer_is_a_write_that_happened() {
     let api = Api::new(Options::new());
     let maps = maps(&api);
-    let creates = Matching { verb: Some(Verb::Create), ..Matching::default() };
+    let creates = Matching::verb(Verb::Create);
     let _lost = api.fault(Rule::next(1, creates, Effect::LoseAnswer));
     assert!(maps.create(&PostParams::default(), &named("m")).await.is_err());
     let again = maps.create(&PostParams::default(), &named("m")).await.unwrap_err();
@@ -94,7 +95,7 @@ async fn watches_end_expire_or_break() {
     }
     // The kube client takes a body that breaks off for one that ends.
     assert_eq!(ends, ["end", "410 Expired", "end"]);
-    let watches = Matching { verb: Some(Verb::Watch), ..Matching::default() };
+    let watches = Matching::verb(Verb::Watch);
     let _once = api.fault(Rule::next(1, watches, Effect::Expire));
     let mut watch = maps.watch(&WatchParams::default(), &version).await.unwrap().boxed();
     assert!(matches!(watch.try_next().await, Ok(Some(WatchEvent::Error(error))) if error.code == 410));
