@@ -125,22 +125,19 @@ fn when(page: &mut Markup, view: &RunView, row: &Row) {
         return;
     };
     page.raw("<div><dt>When</dt><dd>");
-    match ended {
-        Some(ended) => {
-            moment(page, view, ended);
-            page.raw(", ");
-            took(page, ended);
-            page.raw(" after the start and ");
-            took(page, ended.since(started));
-            page.raw(" after the step began");
-        }
-        None => {
-            page.raw("began ");
-            moment(page, view, started);
-            page.raw(", ");
-            took(page, started);
-            page.raw(" after the start");
-        }
+    if let Some(ended) = ended {
+        moment(page, view, ended);
+        page.raw(", ");
+        took(page, ended);
+        page.raw(" after the start and ");
+        took(page, ended.since(started));
+        page.raw(" after the step began");
+    } else {
+        page.raw("began ");
+        moment(page, view, started);
+        page.raw(", ");
+        took(page, started);
+        page.raw(" after the start");
     }
     if row.attempts.len() > 1 {
         page.text(&format!(", in attempt {}", row.attempts.len()));

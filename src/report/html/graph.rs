@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::axis::px;
@@ -183,8 +184,8 @@ impl Drawing<'_> {
         let worst = |row: &&Row| WORST.iter().position(|mark| *mark == Mark::of(row));
         let id = rows.iter().min_by_key(|row| worst(row)).map_or(&tile.id, |row| &row.node.id);
         page.open("a", &[("href", &link::fragment(id))]);
-        let title = format!("{}: {}, {said}", clean::brief(tile.id.as_str()), clean::brief(&tile.detail));
-        page.element("title", &[], &title);
+        let whole = format!("{}: {}, {said}", clean::brief(tile.id.as_str()), clean::brief(&tile.detail));
+        page.element("title", &[], &whole);
     }
 
     /// The steps that a box stands for; where there are none its rounds or cells, and else itself.
@@ -261,7 +262,7 @@ fn draw_line(page: &mut Markup, line: &Line, class: &'static str) {
         } else {
             (point.x, point.y)
         };
-        path += &format!("{}{} {}", if n == 0 { "M" } else { "L" }, px(x), px(y));
+        let _ = write!(path, "{}{} {}", if n == 0 { "M" } else { "L" }, px(x), px(y));
     }
     let dash = match line.kind {
         LineKind::Need => "none",

@@ -82,7 +82,7 @@ impl Markup {
     }
 
     /// A part that was made in the same way.
-    pub(super) fn part(&mut self, part: Self) -> &mut Self {
+    pub(super) fn part(&mut self, part: &Self) -> &mut Self {
         self.0.push_str(&part.0);
         self
     }

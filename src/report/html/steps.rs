@@ -94,7 +94,7 @@ fn write_row(page: &mut Markup, view: &RunView, row: &Row, budget: &mut Budget) 
     if !more.is_empty() {
         page.open("tr", &[("class", &format!("more {class}"))]);
         page.raw("<td colspan=\"5\">");
-        page.part(more);
+        page.part(&more);
         page.raw("</td></tr>\n");
     }
 }
@@ -155,11 +155,11 @@ fn cause(page: &mut Markup, view: &RunView, row: &Row) {
         (None, None, Some(_)) => return,
     };
     page.raw("\n<p class=\"cause\">").prose(&said);
-    if let Some(root) = view.because(&row.node.id).last() {
-        if !said.contains(&format!("`{}`", root.node.id)) {
-            page.raw("; the cause is ");
-            to_row(page, root);
-        }
+    if let Some(root) = view.because(&row.node.id).last()
+        && !said.contains(&format!("`{}`", root.node.id))
+    {
+        page.raw("; the cause is ");
+        to_row(page, root);
     }
     page.raw("</p>");
 }

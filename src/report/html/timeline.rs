@@ -48,7 +48,7 @@ pub(super) fn write(page: &mut Markup, view: &RunView) {
             format!("{} of {} are drawn: what failed, and the longest.", rows.len(), text::count(ran.len(), "row"));
         page.element("p", &[("class", &"hint")], &said).raw("\n");
     }
-    page.raw("<p class=\"legend\"><span class=\"key running\"></span> running, in the colour of its state <span class=\"key waiting\"></span> ready and waiting, or between two attempts <span class=\"key up\"></span> up in the background <span class=\"key fault\"></span> a disturbance, numbered as below</p>\n");
+    page.raw("<p class=\"legend\"><span class=\"key running\"></span> running, in the colour of its state; <span class=\"key waiting\"></span> ready and waiting, or between two attempts; <span class=\"key up\"></span> up in the background; <span class=\"key fault\"></span> a disturbance, numbered as below</p>\n");
     draw(page, view, &rows);
     faults(page, view);
     page.raw("</section>\n");
@@ -210,8 +210,8 @@ fn disturbances(view: &RunView) -> Vec<(&Row, Elapsed)> {
 /// The last disturbance that began before a step ended, other than the step itself.
 pub(super) fn last_fault<'a>(view: &'a RunView, row: &Row) -> Option<(&'a Row, Elapsed)> {
     let end = row.ended.unwrap_or(view.last);
-    let others = disturbances(view).into_iter().filter(|(fault, at)| fault.node.id != row.node.id && *at < end);
-    others.last()
+    let mut others = disturbances(view).into_iter().filter(|(fault, at)| fault.node.id != row.node.id && *at < end);
+    others.next_back()
 }
 
 /// A row's time in pieces.
@@ -262,6 +262,7 @@ impl Spell {
                 "rect",
                 &[
                     ("class", &format!("piece {class}")),
+                    ("fill", &if ["waiting", "up"].contains(class) { "#bbb" } else { "#444" }),
                     ("x", &px(x)),
                     ("y", &px(y)),
                     ("width", &px(width)),
