@@ -30,7 +30,7 @@ pub fn load(files: &dyn Files, path: &Path, settings: &Settings) -> Result<Plan,
     let (mut library, root) = Library::open(files, path);
     let mut problems = std::mem::take(&mut library.problems);
     let plan = root.and_then(|root| {
-        problems.extend(names::check(&library, root));
+        problems.extend(names::check(&library));
         let told = problems.len();
         let mut resolver = Resolver::new(&mut library, root, settings);
         let plan = resolver.plan(root);

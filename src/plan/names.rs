@@ -14,12 +14,10 @@ use crate::expr::Part;
 use crate::text;
 
 /// Checks every name in every file.
-pub(super) fn check(library: &Library<'_>, root: usize) -> Vec<Problem> {
+pub(super) fn check(library: &Library<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let covers = &library.files[root].header.covers;
     for file in &library.files {
-        let mut names = Names { library, file, problems: &mut problems, covers: covers.as_deref() };
-        names.file();
+        Names { library, file, problems: &mut problems }.file();
     }
     problems
 }
@@ -28,7 +26,6 @@ struct Names<'a, 'p> {
     library: &'a Library<'a>,
     file: &'a RawFile,
     problems: &'p mut Vec<Problem>,
-    covers: Option<&'a [(String, Range<usize>)]>,
 }
 
 /// A scope with the step in it that is looked at, or that it is inside of.
@@ -156,7 +153,7 @@ impl<'a> Names<'a, '_> {
                     );
                 }
             }
-            if let Some(covers) = self.covers {
+            if let Some(covers) = &self.file.header.covers {
                 for (id, span) in &step.covers {
                     if !covers.iter().any(|(known, _)| known == id) {
                         let known = covers.iter().map(|(id, _)| id.clone()).collect();

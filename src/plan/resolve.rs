@@ -37,6 +37,8 @@ pub(super) struct Resolver<'a, 'f> {
     pub(super) problems: Vec<Problem>,
     selections: Vec<Selection>,
     secrets: Vec<(String, String)>,
+    /// The requirements that the plan declares.
+    declared: Vec<String>,
     steps: usize,
 }
 
@@ -85,7 +87,9 @@ impl<'a, 'f> Resolver<'a, 'f> {
         let mut problems = Vec::new();
         let Library { sources, files, .. } = library;
         let (given, origins) = vars::given(&files[root], settings, sources, &mut problems);
-        Self { library, settings, given, origins, problems, selections: Vec::new(), secrets: Vec::new(), steps: 0 }
+        let declared = files[root].header.covers.iter().flatten().map(|(id, _)| id.clone()).collect();
+        let (selections, secrets) = (Vec::new(), Vec::new());
+        Self { library, settings, given, origins, problems, selections, secrets, declared, steps: 0 }
     }
 
     pub(super) fn plan(&mut self, root: usize) -> Option<Plan> {
@@ -112,7 +116,7 @@ impl<'a, 'f> Resolver<'a, 'f> {
             title: title.unwrap_or_else(|| name.clone()),
             name,
             about,
-            covers: file.header.covers.iter().flatten().map(|(id, _)| id.clone()).collect(),
+            covers: self.declared.clone(),
             namespace: used.namespace.clone(),
             timeout: timeout.0,
             files: library.plan_files(),
@@ -287,7 +291,7 @@ impl<'a, 'f> Resolver<'a, 'f> {
             id,
             place: self.place(used, raw),
             about: about(raw, &known(&used.vars, here.item, here.round)),
-            covers: raw.covers.iter().map(|(id, _)| id.clone()).collect(),
+            covers: self.covers(raw),
             needs: Vec::new(),
             when: When::Passed,
             left_out: None,
@@ -299,6 +303,12 @@ impl<'a, 'f> Resolver<'a, 'f> {
             scope: self.scope(used, around, raw, here),
             body,
         }
+    }
+
+    /// The requirements of this plan that a step covers: a part may know those of others too.
+    fn covers(&self, raw: &RawStep) -> Vec<String> {
+        let known = |id: &String| self.declared.is_empty() || self.declared.contains(id);
+        raw.covers.iter().map(|(id, _)| id).filter(|id| known(id)).cloned().collect()
     }
 
     /// One cell, round, or the step itself if it has neither.
