@@ -5,11 +5,7 @@ use crate::event::Class;
 /// behind this port, since the embedded internet does neither.
 pub trait Fetch: Send + Sync {
     /// Fetches and checks one file; what is in the cache with the wanted digest is not fetched again.
-    fn fetch<'a>(
-        &'a self,
-        wanted: &'a Wanted,
-        progress: Progressed<'a>,
-    ) -> Answer<'a, Fetched, FetchError>;
+    fn fetch<'a>(&'a self, wanted: &'a Wanted, progress: Progressed<'a>) -> Answer<'a, Fetched, FetchError>;
 }
 
 /// What to fetch.

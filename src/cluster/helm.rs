@@ -12,17 +12,9 @@ use crate::event::Class;
 /// A call ends when helm's command would, hooks included; `--wait` is never used.
 pub trait Helm: Send + Sync {
     /// `helm install`.
-    fn install<'a>(
-        &'a self,
-        chart: &'a ChartRequest,
-        call: &'a HelmCall,
-    ) -> Answer<'a, Release, HelmError>;
+    fn install<'a>(&'a self, chart: &'a ChartRequest, call: &'a HelmCall) -> Answer<'a, Release, HelmError>;
     /// `helm upgrade`.
-    fn upgrade<'a>(
-        &'a self,
-        chart: &'a ChartRequest,
-        call: &'a HelmCall,
-    ) -> Answer<'a, Release, HelmError>;
+    fn upgrade<'a>(&'a self, chart: &'a ChartRequest, call: &'a HelmCall) -> Answer<'a, Release, HelmError>;
     /// `helm rollback`; without a revision to the one before.
     fn rollback<'a>(
         &'a self,
@@ -31,14 +23,9 @@ pub trait Helm: Send + Sync {
         call: &'a HelmCall,
     ) -> Answer<'a, Release, HelmError>;
     /// `helm uninstall`. `Ok(false)` if there was no such release.
-    fn uninstall<'a>(&'a self, release: &'a str, call: &'a HelmCall)
-    -> Answer<'a, bool, HelmError>;
+    fn uninstall<'a>(&'a self, release: &'a str, call: &'a HelmCall) -> Answer<'a, bool, HelmError>;
     /// `helm status`: the release as it is now, `None` if there is none.
-    fn status<'a>(
-        &'a self,
-        release: &'a str,
-        call: &'a HelmCall,
-    ) -> Answer<'a, Option<Release>, HelmError>;
+    fn status<'a>(&'a self, release: &'a str, call: &'a HelmCall) -> Answer<'a, Option<Release>, HelmError>;
     /// `helm version`: the binary's own version, such as `v4.3.1`.
     fn version(&self) -> Answer<'_, String, HelmError>;
 }

@@ -23,6 +23,12 @@ const AFTERMATH: Duration = Duration::from_millis(250);
 /// How long to wait for what can't be killed at once: an exit status, the end of a pipe.
 const LAST: Duration = Duration::from_secs(1);
 
+/// The most of a line that is told while a program runs.
+const LINE: usize = 1 << 10;
+
+/// Takes the lines of a program as they come.
+pub type Heard<'a> = dyn Fn(&str) + Send + Sync + 'a;
+
 /// A local program to be run to its end, in a process group of its own.
 ///
 /// The group is what makes an end an end: whoever the program started and left
@@ -41,8 +47,8 @@ pub struct Program<'a> {
     pub stdin: Option<Vec<u8>>,
     /// Most bytes kept of each output: its head and its tail.
     pub keep: usize,
-    /// Is told the newest line of either output.
-    pub heard: Option<&'a (dyn Fn(&str) + Send + Sync)>,
+    /// Is told each line of either output that is not blank.
+    pub heard: Option<&'a Heard<'a>>,
 }
 
 impl<'a> Program<'a> {
@@ -64,7 +70,9 @@ impl<'a> Program<'a> {
         if let Some(dir) = self.dir.as_deref().filter(|dir| !dir.is_dir()) {
             return Err(StartError::NoFolder { dir: dir.to_owned() });
         }
-        let path = match &self.dir {
+        // The child is in its folder before the program is looked for.
+        let dir = self.dir.as_deref().map(|dir| std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()));
+        let path = match &dir {
             Some(dir) if names_a_path(&self.program) => dir.join(&self.program),
             _ => self.program.clone(),
         };
@@ -84,7 +92,7 @@ impl<'a> Program<'a> {
                 None => command.env_remove(name),
             };
         }
-        if let Some(dir) = &self.dir {
+        if let Some(dir) = &dir {
             command.current_dir(dir);
         }
         let mut child = command.spawn().map_err(|source| StartError::new(&self.program, &path, source))?;
@@ -115,7 +123,7 @@ pub struct Running<'a> {
     stdout: tokio::process::ChildStdout,
     stderr: tokio::process::ChildStderr,
     keep: usize,
-    heard: Option<&'a (dyn Fn(&str) + Send + Sync)>,
+    heard: Option<&'a Heard<'a>>,
 }
 
 impl Running<'_> {
@@ -173,21 +181,29 @@ async fn feed(stdin: Option<(ChildStdin, Vec<u8>)>) {
     }
 }
 
-async fn listen(mut pipe: impl AsyncRead + Unpin, into: &mut Captured, heard: Option<&(dyn Fn(&str) + Send + Sync)>) {
+async fn listen(mut pipe: impl AsyncRead + Unpin, into: &mut Captured, heard: Option<&Heard<'_>>) {
     let mut buffer = vec![0; 16 << 10];
+    let mut line = Vec::new();
     while let Ok(n @ 1..) = pipe.read(&mut buffer).await {
         into.push(&buffer[..n]);
-        if let (Some(heard), Some(line)) = (heard, last_line(&buffer[..n])) {
-            heard(&line);
+        let Some(heard) = heard else { continue };
+        for piece in buffer[..n].split_inclusive(|&byte| byte == b'\n') {
+            line.extend_from_slice(&piece[..piece.len().min(LINE.saturating_sub(line.len()))]);
+            if piece.ends_with(b"\n") {
+                tell(&std::mem::take(&mut line), heard);
+            }
         }
+    }
+    if let Some(heard) = heard {
+        tell(&line, heard);
     }
 }
 
-/// The last line that is not blank.
-fn last_line(bytes: &[u8]) -> Option<String> {
-    let mut lines = bytes.rsplit(|&byte| byte == b'\n' || byte == b'\r');
-    let line = lines.find(|line| !line.trim_ascii().is_empty())?;
-    Some(String::from_utf8_lossy(line.trim_ascii()).into_owned())
+fn tell(line: &[u8], heard: &Heard<'_>) {
+    let line = line.trim_ascii();
+    if !line.is_empty() {
+        heard(&String::from_utf8_lossy(line));
+    }
 }
 
 /// The process group of a child that leads it.

@@ -100,11 +100,12 @@ async fn long_output_keeps_its_head_and_its_tail() {
 }
 
 #[tokio::test]
-async fn the_newest_line_is_heard() {
+async fn every_line_is_heard() {
     let heard = Mutex::new(Vec::new());
     let hear = |line: &str| heard.lock().unwrap().push(line.to_owned());
-    run(Program { heard: Some(&hear), ..sh("echo one; echo; sleep 0.1; echo two >&2; printf ' \\n'") }).await;
-    assert_eq!(*heard.lock().unwrap(), ["one", "two"]);
+    let script = "printf 'one\\n\\ntw'; sleep 0.05; printf 'o\\n \\n'; sleep 0.05; printf three >&2";
+    run(Program { heard: Some(&hear), ..sh(script) }).await;
+    assert_eq!(*heard.lock().unwrap(), ["one", "two", "three"]);
 }
 
 #[tokio::test]
