@@ -84,11 +84,17 @@ pub(super) struct ConditionsTable {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RequireTable {
+    /// The selection looked at, by its name in `[objects]`.
     on: Option<String>,
+    /// What must hold of `o`.
     that: Option<Cel>,
+    /// How many objects must satisfy it; then others need not.
     count: Option<Setting<Count>>,
+    /// At least so many objects must exist (1).
     min: Option<Setting<u64>>,
+    /// False: this condition is left out.
     r#if: Option<Cel>,
+    /// Several conditions by name, instead of the fields above.
     all: Option<IndexMap<String, Condition>>,
     /// Waits so long until all hold; without it they must hold at once.
     within: Option<Setting<Span>>,
@@ -98,11 +104,17 @@ pub(super) struct RequireTable {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WaitTable {
+    /// The selection looked at, by its name in `[objects]`.
     on: Option<String>,
+    /// What must hold of `o`.
     that: Option<Cel>,
+    /// How many objects must satisfy it; then others need not.
     count: Option<Setting<Count>>,
+    /// At least so many objects must exist (1).
     min: Option<Setting<u64>>,
+    /// False: this condition is left out.
     r#if: Option<Cel>,
+    /// Several conditions by name, instead of the fields above.
     all: Option<IndexMap<String, Condition>>,
     /// They must hold so long without a break.
     stable: Option<Setting<Span>>,

@@ -162,11 +162,11 @@ impl<'f> Library<'f> {
                 RawBody::Part(part) => {
                     part.target = self.part(file, &part.file, Spot::new(file.source, part.span.clone()));
                     if part.target.is_none() {
-                        step.body = RawBody::Broken;
+                        step.body = RawBody::Broken(None);
                     }
                 }
                 RawBody::Verb(verb, item) => self.attach(file, verb, item, &mut step.mentions),
-                RawBody::Broken => {}
+                RawBody::Broken(_) => {}
             }
         }
     }

@@ -8,7 +8,7 @@ use super::mention::{Mention, Within};
 use super::order::Order;
 use super::raw::{RawBody, RawFile, RawObject, RawPart, RawStep};
 use super::vars::circles;
-use super::verb::{EVERY_STEP, Verb};
+use super::verb::{EVERY_STEP, outputs_of};
 use super::{Problem, Spot};
 use crate::expr::Part;
 use crate::text;
@@ -168,7 +168,7 @@ impl<'a> Names<'a, '_> {
             match &step.body {
                 RawBody::Steps(inner) => self.steps(inner, Some(&level)),
                 RawBody::Part(part) => self.part(part),
-                RawBody::Verb(..) | RawBody::Broken => {}
+                RawBody::Verb(..) | RawBody::Broken(_) => {}
             }
         }
         for (members, way) in order.knots() {
@@ -471,13 +471,8 @@ impl<'a> Names<'a, '_> {
                     self.unknown(spot, format!("the group `{}` has no step `{name}`", step.name), name, known);
                 }
             }
-            RawBody::Verb(verb, ..) => {
-                let known = outputs(verb);
-                if !known.contains(&name.as_str()) {
-                    let known = known.into_iter().map(str::to_owned).collect();
-                    self.unknown(spot, format!("`{}` has no output `{name}`", verb.name()), name, known);
-                }
-            }
+            RawBody::Verb(verb, ..) => self.verb_output(verb.name(), name, spot),
+            RawBody::Broken(Some(verb)) => self.verb_output(verb, name, spot),
             RawBody::Part(part) => {
                 let Some(target) = part.target else { return };
                 let outputs = self.library.files[target].outputs.as_ref();
@@ -487,7 +482,15 @@ impl<'a> Names<'a, '_> {
                     self.unknown(spot, message, name, members);
                 }
             }
-            RawBody::Broken => {}
+            RawBody::Broken(_) => {}
+        }
+    }
+
+    fn verb_output(&mut self, verb: &str, name: &str, spot: Spot) {
+        let known = outputs(verb);
+        if !known.contains(&name) {
+            let known = known.into_iter().map(str::to_owned).collect();
+            self.unknown(spot, format!("`{verb}` has no output `{name}`"), name, known);
         }
     }
 
@@ -495,7 +498,7 @@ impl<'a> Names<'a, '_> {
     fn leads_somewhere(&self, step: &RawStep, name: &str) -> bool {
         match &step.body {
             RawBody::Steps(steps) => is_common(name) || steps.iter().any(|inner| inner.name == spelled(name)),
-            RawBody::Verb(verb, ..) => outputs(verb).contains(&name),
+            RawBody::Verb(verb, ..) => outputs(verb.name()).contains(&name),
             RawBody::Part(part) => {
                 let outputs = part.target.and_then(|target| self.library.files[target].outputs.as_ref());
                 is_common(name)
@@ -503,15 +506,13 @@ impl<'a> Names<'a, '_> {
                         .and_then(|outputs| outputs.keys.as_ref())
                         .is_some_and(|keys| keys.iter().any(|key| key == name))
             }
-            RawBody::Broken => false,
+            RawBody::Broken(_) => false,
         }
     }
 }
 
-fn outputs(verb: &Verb) -> Vec<&'static str> {
-    let mut names: Vec<&str> = verb.outputs().iter().chain(EVERY_STEP).map(|output| output.name).collect();
-    names.dedup();
-    names
+fn outputs(verb: &str) -> Vec<&'static str> {
+    outputs_of(verb).iter().chain(EVERY_STEP).map(|output| output.name).collect()
 }
 
 fn is_common(name: &str) -> bool {

@@ -332,7 +332,7 @@ impl<'a, 'f> Resolver<'a, 'f> {
                 Body::Group { steps: self.list(used, &inside), outputs: None }
             }
             RawBody::Part(part) => self.part(used, part, &id, &scope)?,
-            RawBody::Broken => return None,
+            RawBody::Broken(_) => return None,
         };
         let mut step = self.wrapper(used, around, raw, id, here, body);
         step.timeout.clone_from(&raw.timeout);
@@ -521,7 +521,7 @@ impl<'a, 'f> Resolver<'a, 'f> {
                 .iter()
                 .map(|step| (step.name.replace('-', "_"), self.name(used, step, &id.join(&step.name), here)))
                 .collect(),
-            RawBody::Verb(..) | RawBody::Part(_) | RawBody::Broken => BTreeMap::new(),
+            RawBody::Verb(..) | RawBody::Part(_) | RawBody::Broken(_) => BTreeMap::new(),
         };
         StepName::Step(id.clone(), Arc::new(inner))
     }

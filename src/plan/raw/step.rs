@@ -55,8 +55,8 @@ pub(in crate::plan) enum RawBody {
     Steps(Vec<RawStep>),
     /// `part`.
     Part(RawPart),
-    /// Something is wrong with it, which has been told.
-    Broken,
+    /// Something is wrong with it, which has been told; with the verb it was to be.
+    Broken(Option<&'static str>),
 }
 
 /// `part`.
@@ -119,7 +119,7 @@ fn one(texts: &mut Texts<'_>, name: &str, entry: &Entry) -> Option<RawStep> {
         expect: None,
         until: None,
         condition: None,
-        body: RawBody::Broken,
+        body: RawBody::Broken(None),
         mentions: Vec::new(),
         ons: Vec::new(),
         thats: Vec::new(),
@@ -330,36 +330,34 @@ impl RawStep {
                     }
                 }
             }
-            return RawBody::Broken;
+            return RawBody::Broken(None);
         };
         match *key {
             "steps" => match entry.item.as_table() {
                 Some(table) if !table.is_empty() => RawBody::Steps(list(texts, table)),
                 Some(_) => {
                     texts.problem(&entry.key, format!("the group `{}` has no steps", self.name));
-                    RawBody::Broken
+                    RawBody::Broken(None)
                 }
                 None => {
                     texts.problem(&entry.key, format!("`steps` is a table, found {}", entry.item.what()));
-                    RawBody::Broken
+                    RawBody::Broken(None)
                 }
             },
-            "part" => self.part(texts, entry).map_or(RawBody::Broken, RawBody::Part),
+            "part" => self.part(texts, entry).map_or(RawBody::Broken(None), RawBody::Part),
             verb => {
                 if !matches!(verb, "apply" | "command") {
                     self.ons(texts, &entry.item);
                 }
                 resource(texts, verb, &entry.item);
                 let reading = read(&entry.item, |reader| Verb::read(verb, reader).expect("the name is a verb's"));
-                match self.finish(texts, reading, &entry.key, verb) {
-                    Some(verb) => {
-                        for fault in verb.faults() {
-                            texts.problem(&entry.key, fault);
-                        }
-                        RawBody::Verb(Arc::new(verb), entry.item.clone())
-                    }
-                    None => RawBody::Broken,
+                let Some(read) = self.finish(texts, reading, &entry.key, verb) else {
+                    return RawBody::Broken(Verb::NAMES.iter().copied().find(|name| *name == verb));
+                };
+                for fault in read.faults() {
+                    texts.problem(&entry.key, fault);
                 }
+                RawBody::Verb(Arc::new(read), entry.item.clone())
             }
         }
     }

@@ -465,3 +465,92 @@ fn deep_nesting_does_not_reach_the_stack() {
         assert!(said.starts_with("error: ") && said.len() < 20_000, "{}", &said[..said.len().min(2000)]);
     }
 }
+
+#[test]
+fn ten_mistakes_are_ten_problems() {
+    let path = Path::new("tests/plans/ten-mistakes.toml");
+    let problems = load(&super::super::Disk, path, &Settings::default()).unwrap_err();
+    assert_eq!(problems.list.len(), 10);
+    insta::assert_snapshot!(problems.draw(false), @r#"
+    error: there is no var `releese`
+     --> tests/plans/ten-mistakes.toml:6:24
+      |
+    6 | title     = "Restart ${vars.releese}"
+      |                        ^^^^^^^^^^^^
+      |
+      = help: did you mean `release`?
+
+    error: `pdos` is not a built-in kind of object
+      --> tests/plans/ten-mistakes.toml:14:12
+       |
+    14 | resource = "pdos"
+       |            ^^^^^^
+       |
+       = help: did you mean `pods`?
+
+    error: `tiemout` is neither a key of a step nor a verb
+      --> tests/plans/ten-mistakes.toml:21:1
+       |
+    21 | tiemout      = "15m"
+       | ^^^^^^^
+       |
+    help: did you mean `timeout`?
+       |
+    21 - tiemout      = "15m"
+    21 + timeout      = "15m"
+       |
+
+    error: there is no step `instal` beside `kill`
+      --> tests/plans/ten-mistakes.toml:25:13
+       |
+    25 | needs    = ["instal"]
+       |             ^^^^^^^^
+       |
+       = help: did you mean `install`?
+
+    error: expected `"all"`, a number, or a share such as `"50%"`
+      --> tests/plans/ten-mistakes.toml:26:35
+       |
+    26 | pod-kill = { on = "pods", which = "al", grace = "0s" }
+       |                                   ^^^^
+
+    error: `3 minuets` is not a duration; write it like `90s`, `5m`, `1h30m` or `250ms`
+      --> tests/plans/ten-mistakes.toml:30:11
+       |
+    30 | timeout = "3 minuets"
+       |           ^^^^^^^^^^^
+
+    error: `pod-kill` has no output `uid`
+      --> tests/plans/ten-mistakes.toml:31:66
+       |
+    31 | wait    = { on = "pods", that = "ready(o) && !(o.metadata.uid in steps.kill.uid)", count = "${steps.kill.count}" }
+       |                                                                  ^^^^^^^^^^^^^^
+       |
+       = help: did you mean `uids`?
+
+    error: steps need each other in a circle: managers -> verify -> managers
+      --> tests/plans/ten-mistakes.toml:34:18
+       |
+    34 | needs = ["back", "verify"]
+       |                  ^^^^^^^^
+
+    error: `objects.image-managers` reads as a subtraction
+      --> tests/plans/ten-mistakes.toml:35:47
+       |
+    35 | wait  = { on = "image-managers", that = "size(objects.image-managers) > 0" }
+       |                                               ^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: a dash in a name is written `_`: `objects.image_managers`
+
+    error: `verify` has `exec` and `sleep`
+      --> tests/plans/ten-mistakes.toml:40:1
+       |
+    40 | sleep = { for = "10s", because = "caches" }
+       | ^^^^^
+       |
+       = help: a step has exactly one verb, `steps`, or `part`; make two steps of it
+
+    10 problems in tests/plans/ten-mistakes.toml
+    "#);
+    assert!(problems.draw(true).contains("\u{1b}["), "colours only when they are asked for");
+}
