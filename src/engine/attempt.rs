@@ -1,222 +1,220 @@
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
-use super::hands::Hands;
-use super::message::{Ended, Message, Stopped, Voice};
-use crate::clock::Elapsed;
+use super::act::Actor;
+use super::message::{End, Line, News, Stopped};
 use crate::event::{CancelReason, Class, Failure, Progress};
-use crate::graph::StepIx;
 use crate::plan::{Conditions, Require, Verb};
-use crate::step::{Done, Error, Said, StepContext};
+use crate::step::{self, Done, Said, StepContext};
 use crate::text;
 
 /// How long a verb that winds down may take for it.
-const WIND_DOWN: Duration = Duration::from_secs(5);
+pub(super) const WIND_DOWN: Duration = Duration::from_secs(5);
 
-/// One step with all its tries.
-pub(super) struct Job {
-    pub(super) step: StepIx,
-    pub(super) verb: Arc<Verb>,
-    pub(super) require: Option<Require>,
-    pub(super) expect: Option<Conditions>,
-    pub(super) attempts: u32,
-    pub(super) delay: Duration,
-    /// Whether it must ask before it acts.
-    pub(super) permit: bool,
+/// One try of one step, or what a container asks before its first step or after its last.
+pub(super) struct Attempt {
+    pub(super) actor: Arc<dyn Actor>,
     pub(super) ctx: StepContext,
-    pub(super) hands: Arc<dyn Hands>,
-    pub(super) voice: Voice,
-    pub(super) stop: Stopped,
+    pub(super) line: Line,
+    pub(super) require: Option<Require>,
+    /// How long the requirement may take; none if it must hold at once.
+    pub(super) within: Option<Duration>,
+    pub(super) verb: Option<Arc<Verb>>,
+    pub(super) expect: Option<Conditions>,
 }
 
-impl Job {
-    /// Tries until it is done, its tries are used up, or it is stopped.
-    pub(super) async fn run(mut self) -> Ended {
-        let mut number = 1;
-        loop {
-            self.ctx.attempt = number;
-            self.ctx.deadline = Instant::now() + self.ctx.timeout;
-            let failure = match self.attempt().await {
-                Ok(done) => return Ended::Step(Ok(done)),
-                Err(failure) => failure,
-            };
-            let again = number < self.attempts && !matches!(failure.class, Class::Cancelled | Class::Undecided);
-            if !again {
-                return Ended::Step(Err(failure));
-            }
-            self.say(Message::Rests(self.step));
-            let delay = Elapsed::from(self.delay);
-            self.say(Message::Failed { step: self.step, attempt: number, failure, delay });
-            if let Some(reason) = self.rest().await {
-                return Ended::Step(Err(stopped(reason)));
-            }
-            number += 1;
-        }
+impl Attempt {
+    /// Runs it to its end and tells the loop.
+    pub(super) async fn run(self) {
+        let Self { actor, ctx, line, require, within, verb, expect } = self;
+        let mut watch = Watch { line, background: ctx.background, up: false, told: false, seen: None };
+        let end = watch.whole(&*actor, ctx, require.as_ref(), within, verb.as_deref(), expect.as_ref()).await;
+        watch.line.tell(News::Ended(end));
     }
+}
 
-    /// Waits for the next try; a reason to stop comes first.
-    async fn rest(&mut self) -> Option<CancelReason> {
-        let mut stop = self.stop.clone();
-        tokio::select! {
-            biased;
-            reason = reason(&mut stop) => Some(reason),
-            () = sleep(self.delay) => None,
-        }
-    }
+/// Stands beside a future: passes on what it says, ends it in time or when told.
+struct Watch {
+    line: Line,
+    background: bool,
+    up: bool,
+    /// It was told to stop: the order comes once.
+    told: bool,
+    /// What was last said to be missing: a timeout quotes it.
+    seen: Option<Progress>,
+}
 
-    /// One try: what is required, the verb, what is expected.
-    async fn attempt(&mut self) -> Result<Done, Failure> {
-        if let Some(require) = self.require.clone() {
-            let hands = self.hands.clone();
-            self.guarded(move |ctx| {
-                Box::pin(async move { hands.require(&require, &ctx).await.map(|()| Done::default()) })
-            })
-            .await?;
-        }
-        if self.permit {
-            self.permit().await?;
-        }
-        let (hands, verb) = (self.hands.clone(), self.verb.clone());
-        // What was waited for before does not count as time to act.
-        self.ctx.deadline = Instant::now() + self.ctx.timeout;
-        let done = self.guarded(move |ctx| Box::pin(async move { hands.act(&verb, &ctx).await })).await?;
-        if let Some(expect) = self.expect.clone() {
-            let hands = self.hands.clone();
-            self.guarded(move |ctx| {
-                Box::pin(async move { hands.expect(&expect, &ctx).await.map(|()| Done::default()) })
-            })
-            .await?;
-        }
-        Ok(done)
-    }
+/// How a watched future ended.
+enum Watched<T> {
+    Ended(Result<T, step::Error>),
+    OutOfTime,
+    Stopped(CancelReason, WoundUp<T>),
+}
 
-    async fn permit(&mut self) -> Result<(), Failure> {
-        let (give, given) = oneshot::channel();
-        self.say(Message::Wants(self.step, give));
-        let mut stop = self.stop.clone();
-        tokio::select! {
-            biased;
-            reason = reason(&mut stop) => Err(stopped(reason)),
-            given = given => given.map_err(|_| stopped(CancelReason::Deadline)),
-        }
-    }
+enum WoundUp<T> {
+    Dropped,
+    Ended(Result<T, step::Error>),
+    Late,
+}
 
-    /// Runs some work within the attempt's time, forwarding what it says, and ends it when asked to.
-    async fn guarded(
+/// What is done with a future that is to end early.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Parting {
+    Drop,
+    WindDown,
+}
+
+impl Watch {
+    async fn whole(
         &mut self,
-        work: impl FnOnce(StepContext) -> BoxFuture<'static, Result<Done, Error>>,
-    ) -> Result<Done, Failure> {
-        let (voice, mut said) = mpsc::unbounded_channel();
-        let mut work = work(StepContext { voice, ..self.ctx.clone() });
-        let mut last: Option<Progress> = None;
-        let mut up = false;
-        let mut stop = self.stop.clone();
+        actor: &dyn Actor,
+        mut ctx: StepContext,
+        require: Option<&Require>,
+        within: Option<Duration>,
+        verb: Option<&Verb>,
+        expect: Option<&Conditions>,
+    ) -> End {
+        if let Some(require) = require {
+            ctx.deadline = Instant::now() + within.unwrap_or_default() + ctx.timeout;
+            match self.beside(actor.require(require, &ctx), ctx.deadline, Parting::Drop).await {
+                Watched::Ended(Ok(())) => self.line.tell(News::Acting),
+                Watched::Ended(Err(error)) => return End::Failed(error.into()),
+                Watched::OutOfTime => return End::Failed(self.undecided(ctx.timeout)),
+                Watched::Stopped(..) => return End::Stopped(Stopped::Dropped),
+            }
+        }
+        ctx.deadline = Instant::now() + ctx.timeout;
+        let mut stopped = None;
+        let mut done = Done::default();
+        if let Some(verb) = verb {
+            let parting = if verb.winds_down() { Parting::WindDown } else { Parting::Drop };
+            match self.beside(actor.act(verb, &ctx), ctx.deadline, parting).await {
+                Watched::Ended(Ok(did)) => done = did,
+                Watched::Ended(Err(error)) => return End::Failed(error.into()),
+                Watched::OutOfTime => return End::Failed(self.out_of_time(ctx.timeout)),
+                Watched::Stopped(reason, WoundUp::Ended(Ok(did))) => {
+                    stopped = Some((reason, Stopped::Done(did)));
+                }
+                Watched::Stopped(reason, WoundUp::Dropped) => stopped = Some((reason, Stopped::Dropped)),
+                Watched::Stopped(_, WoundUp::Ended(Err(error))) => return End::Stopped(Stopped::Failed(error.into())),
+                Watched::Stopped(_, WoundUp::Late) => return End::Stopped(Stopped::Late),
+            }
+        }
+        // What was ended because it is no longer needed is judged like what ended by itself.
+        let judged = stopped.as_ref().is_none_or(|(reason, _)| *reason == CancelReason::Until && self.up);
+        if let Some(conditions) = expect.filter(|_| judged) {
+            if stopped.is_some() || self.up {
+                ctx.deadline = Instant::now() + ctx.timeout;
+            }
+            match self.beside(actor.expect(conditions, &ctx), ctx.deadline, Parting::Drop).await {
+                Watched::Ended(Ok(())) => {}
+                Watched::Ended(Err(error)) if stopped.is_some() => return End::Stopped(Stopped::Failed(error.into())),
+                Watched::Ended(Err(error)) => return End::Failed(error.into()),
+                Watched::OutOfTime => return End::Failed(self.out_of_time(ctx.timeout)),
+                Watched::Stopped(..) => return End::Stopped(Stopped::Dropped),
+            }
+        }
+        match stopped {
+            Some((_, stopped)) => End::Stopped(stopped),
+            None => End::Done(done),
+        }
+    }
+
+    /// Runs a future, passes on what it says, and ends it at its deadline or when told to.
+    async fn beside<T>(
+        &mut self,
+        future: impl Future<Output = Result<T, step::Error>>,
+        deadline: Instant,
+        parting: Parting,
+    ) -> Watched<T> {
+        let mut future = pin!(future);
+        let mut leaving: Option<(Option<CancelReason>, Instant)> = None;
         loop {
+            let until = match leaving {
+                Some((_, until)) => Some(until),
+                None => (!self.up).then_some(deadline),
+            };
+            let mut clock = pin!(async {
+                match until {
+                    Some(until) => sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            });
             tokio::select! {
                 biased;
-                Some(word) = said.recv() => self.pass_on(word, &mut last, &mut up),
-                done = &mut work => {
-                    while let Ok(word) = said.try_recv() {
-                        self.pass_on(word, &mut last, &mut up);
+                reason = &mut self.line.stop, if !self.told => {
+                    self.told = true;
+                    // The loop drops its end only when it leaves altogether.
+                    let reason = reason.unwrap_or(CancelReason::SecondSignal);
+                    if parting == Parting::Drop {
+                        return Watched::Stopped(reason, WoundUp::Dropped);
                     }
-                    return done.map_err(Failure::from);
+                    let until = leaving.map_or_else(|| Instant::now() + WIND_DOWN, |(_, until)| until);
+                    leaving = Some((Some(reason), until));
+                    self.line.cancel.cancel();
                 }
-                reason = reason(&mut stop) => {
-                    let ended = self.wind_down(work, reason).await;
-                    while let Ok(word) = said.try_recv() {
-                        self.pass_on(word, &mut last, &mut up);
+                said = self.line.voice.recv() => {
+                    if let Some(said) = said {
+                        self.hear(said);
                     }
-                    return self.end(ended, reason, up, last.as_ref());
                 }
-                // What runs beside others has as long as they do, once it is up.
-                () = sleep_until(self.ctx.deadline), if !up => {
-                    let _ = self.wind_down(work, CancelReason::Deadline).await;
-                    return Err(timed_out(&format!("not done within {}", text::duration(self.ctx.timeout)), last.as_ref()));
+                ended = &mut future => {
+                    while let Ok(said) = self.line.voice.try_recv() {
+                        self.hear(said);
+                    }
+                    return match leaving {
+                        None => Watched::Ended(ended),
+                        Some((Some(reason), _)) => Watched::Stopped(reason, WoundUp::Ended(ended)),
+                        Some((None, _)) => Watched::OutOfTime,
+                    };
                 }
+                () = &mut clock => match leaving {
+                    Some((Some(reason), _)) => return Watched::Stopped(reason, WoundUp::Late),
+                    Some((None, _)) => return Watched::OutOfTime,
+                    None if parting == Parting::Drop => return Watched::OutOfTime,
+                    None => {
+                        leaving = Some((None, Instant::now() + WIND_DOWN));
+                        self.line.cancel.cancel();
+                    }
+                },
             }
         }
     }
 
-    fn pass_on(&self, word: Said, last: &mut Option<Progress>, up: &mut bool) {
-        match &word {
-            Said::Progress(progress) => *last = Some(progress.clone()),
-            Said::Up => *up = true,
+    fn hear(&mut self, said: Said) {
+        match &said {
+            Said::Progress(progress) => self.seen = Some(progress.clone()),
+            // From now on it runs until it is told to end: its timeout was for coming up.
+            Said::Up => self.up |= self.background,
             Said::Note(_) => {}
         }
-        self.say(Message::Said(self.step, word));
+        self.line.tell(News::Said(said));
     }
 
-    /// Lets a verb end what it holds, if it is of that kind and there is time for it.
-    async fn wind_down(
-        &self,
-        work: BoxFuture<'static, Result<Done, Error>>,
-        reason: CancelReason,
-    ) -> Option<Result<Done, Error>> {
-        self.ctx.cancel.cancel();
-        if !self.verb.winds_down() || reason == CancelReason::SecondSignal {
-            return None;
+    fn out_of_time(&self, timeout: Duration) -> Failure {
+        let message = format!("not done within {}", text::duration(timeout));
+        quoting(Failure::new(Class::Timeout, message), self.seen.as_ref())
+    }
+
+    fn undecided(&self, timeout: Duration) -> Failure {
+        let message = format!(
+            "whether what is required before it holds could not be learnt within {}, and nothing was done",
+            text::duration(timeout)
+        );
+        quoting(Failure::new(Class::Undecided, message), self.seen.as_ref())
+    }
+}
+
+/// A failure with what was last seen to be missing.
+pub(super) fn quoting(mut failure: Failure, seen: Option<&Progress>) -> Failure {
+    if let Some(seen) = seen {
+        if !seen.say.is_empty() {
+            failure.message = format!("{}; last seen: {}", failure.message, seen.say);
         }
-        timeout(WIND_DOWN, work).await.ok()
-    }
-
-    /// How a stopped step went. What ran beside others and was up has done what it was for.
-    fn end(
-        &self,
-        ended: Option<Result<Done, Error>>,
-        reason: CancelReason,
-        up: bool,
-        last: Option<&Progress>,
-    ) -> Result<Done, Failure> {
-        match (reason, ended) {
-            (CancelReason::Until, Some(ended)) if up => ended.map_err(Failure::from),
-            (CancelReason::Until, None) if up => Ok(Done::default()),
-            (CancelReason::Deadline, _) => Err(timed_out("the timeout above it was over", last)),
-            (reason, _) => Err(stopped(reason)),
-        }
-    }
-
-    fn say(&self, message: Message) {
-        // The loop outlives its tasks; were it gone, nobody would read this.
-        let _ = self.voice.send(message);
-    }
-}
-
-/// Asks conditions for a container, which has no verb.
-pub(super) async fn ask(work: BoxFuture<'static, Result<(), Error>>, mut stop: Stopped) -> Result<(), Failure> {
-    tokio::select! {
-        biased;
-        done = work => done.map_err(Failure::from),
-        reason = reason(&mut stop) => Err(stopped(reason)),
-    }
-}
-
-/// Waits until the task is asked to end.
-async fn reason(stop: &mut Stopped) -> CancelReason {
-    let asked = stop.wait_for(Option::is_some).await.ok().and_then(|reason| *reason);
-    match asked {
-        Some(reason) => reason,
-        // The loop has forgotten this task, which it does only when the run is over.
-        None => std::future::pending().await,
-    }
-}
-
-fn stopped(reason: CancelReason) -> Failure {
-    match reason {
-        CancelReason::Deadline => timed_out("the timeout above it was over", None),
-        reason => Failure::new(Class::Cancelled, reason.to_string()),
-    }
-}
-
-/// A timeout that quotes what was last known to be missing.
-fn timed_out(said: &str, last: Option<&Progress>) -> Failure {
-    let mut failure = Failure::new(Class::Timeout, said);
-    if let Some(last) = last {
-        failure.message = format!("{said}; last seen: {}", last.say);
-        failure.observed.clone_from(&last.unmet);
+        failure.observed.clone_from(&seen.unmet);
     }
     failure
 }

@@ -1,537 +1,322 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, sleep_until};
 
-use super::attempt::{self, Job};
-use super::deadlines::{Deadlines, Due};
-use super::hands::{Hands, Real};
-use super::message::{Ended, Message, Stop, Voice};
-use super::order::Order;
+use super::Order;
+use super::act::Actor;
+use super::message::{End, Message, News, Reins};
 use super::outputs::Outputs;
-use super::permits::Permits;
-use crate::clock::{Clock, Elapsed};
+use super::scribe::Scribe;
+use super::timer::{Alarm, Timers};
+use super::unit::{Unit, take_apart};
+use crate::clock::Elapsed;
 use crate::cluster::Cluster;
-use crate::event::{CancelReason, Class, Event, EventKind, Failure, Mask, Outcome, Sink, SkipReason, Verdict};
-use crate::graph::{CleanUp, Frontier, Graph, Move, Rules, StepIx};
-use crate::plan::{Body, LeftOut, Plan, Setting, Span, Step};
+use crate::event::{CancelReason, Class, EventKind, Failure, Progress, RunStart, Verdict};
+use crate::expr::{Env, Shared};
+use crate::graph::{Frontier, Graph, Move, StepIx};
+use crate::plan::Scope;
 use crate::record::Recorder;
-use crate::step::{Done, Memory, RunFacts, Said, StepContext};
+use crate::step::{Memory, RunFacts, Said};
 
-/// Most time for one attempt, if the plan says nothing.
-const ATTEMPT: Duration = Duration::from_secs(600);
-
-/// Runs a plan to its end, telling the sink each fact before it is acted on.
-pub async fn run(order: Order, sink: &mut dyn Sink) -> Verdict {
-    run_with(order, sink, Arc::new(Real)).await
+/// The one loop that owns a run's state. What others know they know by message.
+pub(super) struct Dispatch<'s> {
+    pub(super) units: Vec<Arc<Unit>>,
+    pub(super) graph: Graph,
+    pub(super) frontier: Frontier,
+    pub(super) scribe: Scribe<'s>,
+    pub(super) outputs: Outputs,
+    pub(super) timers: Timers,
+    pub(super) actor: Arc<dyn Actor>,
+    pub(super) cluster: Arc<dyn Cluster>,
+    pub(super) recorder: Recorder,
+    pub(super) facts: Arc<RunFacts>,
+    /// The facts as expressions name them.
+    pub(super) run: Shared,
+    pub(super) plan_timeout: Duration,
+    pub(super) grace: Duration,
+    pub(super) fail_fast: bool,
+    pub(super) jobs: usize,
+    /// How many permits are held.
+    pub(super) acting: usize,
+    /// Steps that wait for a permit, in file order.
+    pub(super) queue: BTreeSet<StepIx>,
+    pub(super) running: BTreeMap<StepIx, Running>,
+    pub(super) containers: BTreeMap<StepIx, Container>,
+    /// Why steps did not pass.
+    pub(super) failures: BTreeMap<StepIx, Failure>,
+    pub(super) cancelled: Option<CancelReason>,
+    /// The plan's time was over.
+    pub(super) overdue: Option<Failure>,
+    pub(super) tasks: JoinSet<()>,
+    /// Which step a task is of: asked only if it panicked.
+    pub(super) owners: BTreeMap<Id, (StepIx, u64)>,
+    pub(super) next_task: u64,
+    pub(super) to_loop: mpsc::UnboundedSender<Message>,
+    inbox: mpsc::UnboundedReceiver<Message>,
+    signals: Option<mpsc::UnboundedReceiver<CancelReason>>,
+    start: Option<RunStart>,
 }
 
-pub(super) async fn run_with(order: Order, sink: &mut dyn Sink, hands: Arc<dyn Hands>) -> Verdict {
-    let Order { plan, start, cluster, run, mask, fail_fast, grace, known, mut signals } = order;
-    let clock = cluster.clock();
-    let graph = Graph::new(&start.steps);
-    let steps = plan.walk();
-    let frontier = Frontier::new(&graph, &rules(&graph, &steps));
-    let (voice, mut messages) = mpsc::unbounded_channel();
-    let mut dispatch = Dispatch {
-        story: Story { sink, mask, clock, seq: 0, lost: None },
-        frontier,
-        graph,
-        permits: Permits::new(start.jobs),
-        deadlines: Deadlines::default(),
-        outputs: Outputs::new(&run, clock, known),
-        recorder: Recorder::new(cluster.client().ok(), plan.selections.clone()),
-        running: BTreeMap::new(),
-        tasks: JoinSet::new(),
-        task_of: HashMap::new(),
-        began: BTreeMap::new(),
-        failures: BTreeMap::new(),
-        cancelled: None,
-        steps,
-        cluster,
-        run: Arc::new(run),
-        hands,
-        voice,
-        fail_fast,
-        grace,
-    };
-    dispatch.deadlines.set(Instant::now() + plan.timeout, Due::Plan);
-    dispatch.say(EventKind::RunStarted(Box::new(start)));
-    loop {
-        dispatch.advance();
-        if dispatch.frontier.is_over() {
-            break;
-        }
-        tokio::select! {
-            biased;
-            Some(by) = signals.recv() => dispatch.signal(by),
-            Some(message) = messages.recv() => dispatch.hear(message),
-            Some(ended) = dispatch.tasks.join_next_with_id(), if !dispatch.tasks.is_empty() => dispatch.ended(ended),
-            due = dispatch.deadlines.next() => dispatch.due(due, &plan),
+/// A step that has started and not settled.
+pub(super) struct Running {
+    pub(super) began: Elapsed,
+    /// Which try runs, or comes next, from 1.
+    pub(super) attempt: u32,
+    /// The task that runs it; none between two tries.
+    pub(super) task: Option<(u64, Reins)>,
+    pub(super) memory: Memory,
+    pub(super) holds_permit: bool,
+    pub(super) up: bool,
+    pub(super) stopping: Option<CancelReason>,
+    pub(super) progress: Option<Progress>,
+    /// Why the try before failed.
+    pub(super) failed: Option<Failure>,
+}
+
+/// A container that has started and not settled.
+#[derive(Default)]
+pub(super) struct Container {
+    pub(super) began: Elapsed,
+    /// The task that asks its requirement, or judges what is expected of it.
+    pub(super) task: Option<(u64, Reins)>,
+    pub(super) progress: Option<Progress>,
+    pub(super) stopping: Option<CancelReason>,
+    /// Why it does not pass, whatever is inside.
+    pub(super) failed: Option<Failure>,
+}
+
+impl<'s> Dispatch<'s> {
+    pub(super) fn new(order: Order, actor: Arc<dyn Actor>, sink: &'s mut dyn crate::event::Sink) -> Self {
+        let Order { plan, start, cluster, fail_fast, grace, mask, run, known, signals } = order;
+        let (units, graph, rules) = take_apart(&plan, &start.steps);
+        let frontier = Frontier::new(&graph, &rules);
+        let clock = cluster.clock();
+        let (to_loop, inbox) = mpsc::unbounded_channel();
+        let facts = serde_json::json!({
+            "id": run.id.as_str(), "seed": run.seed, "plan": run.plan, "dir": run.dir.to_string_lossy(),
+        });
+        Self {
+            units,
+            graph,
+            frontier,
+            scribe: Scribe::new(sink, mask, clock, &start),
+            outputs: Outputs::new(start.started, known),
+            timers: Timers::default(),
+            actor,
+            recorder: Recorder::new(cluster.client().ok(), plan.selections),
+            cluster,
+            facts: Arc::new(run),
+            run: Shared::from(facts),
+            plan_timeout: plan.timeout,
+            grace,
+            fail_fast,
+            jobs: start.jobs.max(1),
+            acting: 0,
+            queue: BTreeSet::new(),
+            running: BTreeMap::new(),
+            containers: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            cancelled: None,
+            overdue: None,
+            tasks: JoinSet::new(),
+            owners: BTreeMap::new(),
+            next_task: 0,
+            to_loop,
+            inbox,
+            signals: Some(signals),
+            start: Some(start),
         }
     }
-    dispatch.finish().await
-}
 
-/// What the plan says about steps beyond its graph.
-fn rules(graph: &Graph, steps: &[&Step]) -> Rules {
-    let mut rules = Rules::default();
-    for (ix, step) in graph.all().zip(steps) {
-        let reason = match (&step.left_out, &step.body) {
-            (Some(LeftOut::If(expression)), _) => Some(SkipReason::If { expression: expression.clone() }),
-            (Some(LeftOut::Flag(flag)), _) => Some(SkipReason::Flag { flag: flag.clone() }),
-            (None, Body::Cells { cells }) if cells.is_empty() => Some(SkipReason::NoCells),
-            (None, _) => None,
-        };
-        if let Some(reason) = reason {
-            rules.left_out.insert(ix, reason);
-        }
-        if matches!(step.body, Body::Repeat { stop_on_failure: true, .. }) {
-            rules.stop_on_failure.insert(ix);
-        }
-    }
-    rules
-}
-
-/// The loop's own state. Nobody else has a part of it.
-struct Dispatch<'a> {
-    story: Story<'a>,
-    frontier: Frontier,
-    graph: Graph,
-    permits: Permits,
-    deadlines: Deadlines,
-    outputs: Outputs,
-    recorder: Recorder,
-    /// How each running task is asked to end.
-    running: BTreeMap<StepIx, Stop>,
-    tasks: JoinSet<Ended>,
-    task_of: HashMap<Id, StepIx>,
-    /// When each step or container started.
-    began: BTreeMap<StepIx, Elapsed>,
-    /// Why steps did not pass; containers quote the one that decided them.
-    failures: BTreeMap<StepIx, Failure>,
-    cancelled: Option<CancelReason>,
-    steps: Vec<&'a Step>,
-    cluster: Arc<dyn Cluster>,
-    run: Arc<RunFacts>,
-    hands: Arc<dyn Hands>,
-    voice: Voice,
-    fail_fast: bool,
-    grace: Duration,
-}
-
-impl Dispatch<'_> {
-    /// Does all that can be done now.
-    fn advance(&mut self) {
+    /// Runs the plan.
+    pub(super) async fn run(mut self) -> Verdict {
+        let start = self.start.take().expect("a run starts once");
+        self.scribe.say(EventKind::RunStarted(Box::new(start)));
+        self.timers.set(Instant::now() + self.plan_timeout, Alarm::Plan);
         loop {
-            while let Some(next) = self.frontier.next_move() {
-                self.make(next);
+            self.follow();
+            if self.frontier.is_over() {
+                break;
             }
-            let frontier = &self.frontier;
-            match self.permits.next_start(|step| frontier.may_start(step)) {
-                Some(step) => self.start(step),
-                None => return,
+            self.listen().await;
+        }
+        let (verdict, reason) = self.conclude();
+        let told = self.scribe.say_last(EventKind::RunFinished { verdict, reason });
+        // What was told to end has ended or is dropped here; nothing of a run outlives it.
+        self.tasks.abort_all();
+        while self.tasks.join_next().await.is_some() {}
+        // A run whose end is not on record is not a pass, whatever happened.
+        if told { verdict } else { Verdict::Error }
+    }
+
+    /// Does all that can be done now.
+    fn follow(&mut self) {
+        loop {
+            if self.scribe.lost().is_some() {
+                self.cancel(CancelReason::JournalLost);
+            }
+            if let Some(next) = self.frontier.next_move() {
+                self.make(next);
+            } else if !self.give_permit() {
+                return;
             }
         }
     }
 
     fn make(&mut self, next: Move) {
         match next {
-            Move::Start(step) if self.needs_permit_first(step) => self.permits.queue(step),
-            Move::Start(step) => self.start(step),
             Move::Open(container) => self.open(container),
-            Move::Up(container) => self.say_of(container, |step| EventKind::StepUp { step }),
-            Move::Skip(step, reason) => self.say_of(step, |step| EventKind::StepSkipped { step, reason }),
-            Move::Stop(step, reason) => {
-                if let Some(stop) = self.running.get(&step) {
-                    // A task that has just ended does not listen any more.
-                    stop.send_if_modified(|asked| {
-                        let news = *asked < Some(reason);
-                        *asked = (*asked).max(Some(reason));
-                        news
-                    });
+            Move::Start(step) => {
+                let unit = &self.units[step.at()];
+                if unit.holds_permit() && !unit.waits() {
+                    self.queue.insert(step);
+                } else {
+                    self.begin(step);
                 }
             }
+            Move::Up(container) => {
+                let step = self.id(container);
+                self.scribe.say(EventKind::StepUp { step });
+            }
+            Move::Skip(step, reason) => {
+                self.queue.remove(&step);
+                let step = self.id(step);
+                self.outputs.skipped(&step);
+                self.scribe.say(EventKind::StepSkipped { step, reason });
+            }
+            Move::Stop(step, reason) => self.stop(step, reason),
             Move::Close { step, outcome, by } => self.close(step, outcome, by),
         }
     }
 
-    /// Steps that only wait hold none; those that first wait for what they require ask later.
-    fn needs_permit_first(&self, step: StepIx) -> bool {
-        let step = self.steps[step.at()];
-        matches!(&step.body, Body::Verb(verb) if verb.holds_permit()) && step.require.is_none()
-    }
-
-    /// A verb may act now.
-    fn start(&mut self, ix: StepIx) {
-        let step = self.steps[ix.at()];
-        let Body::Verb(verb) = &step.body else { unreachable!("only leaves are started") };
-        self.frontier.started(ix);
-        self.began.insert(ix, self.story.clock.elapsed());
-        self.say_of(ix, |step| EventKind::StepStarted { step });
-        let job = self.context(ix, step).and_then(|ctx| {
-            let (attempts, delay) = match &step.retry {
-                Some(retry) => {
-                    (retry.attempts.get(), retry.delay.get(&ctx.env).map_err(crate::step::Error::setting)?.0)
-                }
-                None => (1, Duration::ZERO),
-            };
-            Ok((attempts, delay, ctx))
-        });
-        let (stop, stopped) = watch::channel(None);
-        let job = match job {
-            Ok((attempts, delay, ctx)) => Job {
-                step: ix,
-                verb: verb.clone(),
-                require: step.require.clone(),
-                expect: step.expect.clone(),
-                attempts,
-                delay,
-                permit: verb.holds_permit(),
-                ctx,
-                hands: self.hands.clone(),
-                voice: self.voice.clone(),
-                stop: stopped,
-            },
-            Err(error) => {
-                self.settle(ix, Err(Failure::from(error)));
-                return;
-            }
+    /// Lets the first of those that wait act, if a permit is free.
+    fn give_permit(&mut self) -> bool {
+        if self.acting >= self.jobs {
+            return false;
+        }
+        let Some(step) = self.queue.pop_first() else {
+            return false;
         };
-        self.running.insert(ix, stop);
-        let task = self.tasks.spawn(job.run());
-        self.task_of.insert(task.id(), ix);
-    }
-
-    /// A container's needs have settled: what it requires is asked, then it opens.
-    fn open(&mut self, ix: StepIx) {
-        let step = self.steps[ix.at()];
-        self.began.insert(ix, self.story.clock.elapsed());
-        self.say_of(ix, |step| EventKind::GroupStarted { step });
-        let Some(require) = step.require.clone() else { return self.opened(ix, Ok(())) };
-        match self.context(ix, step) {
-            Err(error) => self.opened(ix, Err(Failure::from(error))),
-            Ok(ctx) => {
-                let hands = self.hands.clone();
-                let work = Box::pin(async move { hands.require(&require, &ctx).await });
-                self.ask(ix, work, Ended::Opened);
-            }
+        if self.running.contains_key(&step) {
+            self.attempt(step);
+        } else {
+            self.begin(step);
         }
+        true
     }
 
-    fn opened(&mut self, ix: StepIx, asked: Result<(), Failure>) {
-        match asked {
-            Ok(()) => {
-                let step = self.steps[ix.at()];
-                if let Some(timeout) = &step.timeout
-                    && let Some(span) = self.span(timeout, step)
-                {
-                    self.deadlines.set(Instant::now() + span, Due::Container(ix));
+    /// Waits for the next thing to happen, and takes it in.
+    async fn listen(&mut self) {
+        let alarm = self.timers.next();
+        tokio::select! {
+            biased;
+            signal = hear(&mut self.signals) => self.signalled(signal),
+            Some(message) = self.inbox.recv() => self.take(message),
+            Some(ended) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => self.ended(ended),
+            () = ring(alarm) => {
+                while let Some(alarm) = self.timers.take(Instant::now()) {
+                    self.rang(alarm);
                 }
-                self.frontier.opened(ix);
-            }
-            Err(failure) => {
-                let outcome = failure.class.outcome();
-                self.failures.insert(ix, failure);
-                self.frontier.refused(ix, outcome);
             }
         }
     }
 
-    /// All inside a container has settled.
-    fn close(&mut self, ix: StepIx, outcome: Outcome, by: Option<StepIx>) {
-        self.deadlines.forget(ix);
-        let step = self.steps[ix.at()];
-        if outcome != Outcome::Passed {
-            let failure = by.and_then(|by| self.failures.get(&by).cloned());
-            self.settle_container(ix, outcome, failure);
+    fn take(&mut self, Message { step, task, news }: Message) {
+        let current = self.task_of(step).is_some_and(|(current, _)| *current == task);
+        if !current {
             return;
         }
-        let Some(expect) = step.expect.clone() else { return self.closed(ix, Ok(())) };
-        match self.context(ix, step) {
-            Err(error) => self.closed(ix, Err(Failure::from(error))),
-            Ok(ctx) => {
-                let hands = self.hands.clone();
-                let work = Box::pin(async move { hands.expect(&expect, &ctx).await });
-                self.ask(ix, work, Ended::Closed);
-            }
+        match news {
+            News::Said(said) => self.hear(step, said),
+            News::Acting => self.acts(step),
+            News::Ended(end) if self.graph.is_leaf(step) => self.attempt_ended(step, end),
+            News::Ended(end) => self.answered(step, end),
         }
     }
 
-    fn closed(&mut self, ix: StepIx, asked: Result<(), Failure>) {
-        match asked {
-            Ok(()) => self.settle_container(ix, Outcome::Passed, None),
-            Err(failure) => self.settle_container(ix, failure.class.outcome(), Some(failure)),
-        }
-    }
-
-    /// Conditions of a container are asked beside the loop.
-    fn ask(
-        &mut self,
-        ix: StepIx,
-        work: futures::future::BoxFuture<'static, Result<(), crate::step::Error>>,
-        ended: fn(Result<(), Failure>) -> Ended,
-    ) {
-        let (stop, stopped) = watch::channel(None);
-        self.running.insert(ix, stop);
-        let task = self.tasks.spawn(async move { ended(attempt::ask(work, stopped).await) });
-        self.task_of.insert(task.id(), ix);
-    }
-
-    /// A container has settled; a part's outputs are what it declares.
-    fn settle_container(&mut self, ix: StepIx, outcome: Outcome, failure: Option<Failure>) {
-        let step = self.steps[ix.at()];
-        let mut outcome = outcome;
-        let mut failure = failure;
-        let mut left = serde_json::Map::new();
-        if let (Outcome::Passed, Body::Group { outputs: Some((form, scope)), .. }) = (outcome, &step.body) {
-            match form.eval(&self.outputs.env(scope)) {
-                Ok(value) => left = value.as_object().cloned().unwrap_or_default(),
-                Err(error) => {
-                    let told =
-                        crate::step::Error::from_source(Class::Broken, "an output of this part has no value", error);
-                    let told = Failure::from(told);
-                    outcome = told.class.outcome();
-                    failure = Some(told);
-                }
-            }
-        }
-        self.over(ix, outcome, failure, left);
-    }
-
-    /// A step has settled.
-    fn settle(&mut self, ix: StepIx, result: Result<Done, Failure>) {
-        self.permits.release(ix);
-        match result {
-            Ok(done) => self.over(ix, Outcome::Passed, None, done.outputs),
-            Err(failure) => self.over(ix, failure.class.outcome(), Some(failure), serde_json::Map::new()),
-        }
-    }
-
-    /// What every end has in common: it is kept, said, and then acted on.
-    fn over(
-        &mut self,
-        ix: StepIx,
-        outcome: Outcome,
-        failure: Option<Failure>,
-        outputs: serde_json::Map<String, serde_json::Value>,
-    ) {
-        self.running.remove(&ix);
-        let now = self.story.clock.elapsed();
-        let began = self.began.get(&ix).copied().unwrap_or(now);
-        self.outputs.keep(&self.steps[ix.at()].id, &outputs, began, now);
-        if let Some(failure) = &failure {
-            self.failures.insert(ix, failure.clone());
-        }
-        self.say_of(ix, |step| EventKind::StepFinished { step, outcome, failure, outputs });
-        self.frontier.settled(ix, outcome);
-        let failed = matches!(outcome, Outcome::Failed | Outcome::Errored);
-        if self.fail_fast && failed && !self.frontier.is_cleanup(ix) && self.cancelled.is_none() {
-            self.cancel(CancelReason::FailFast, CleanUp::Kept);
-        }
-    }
-
-    fn hear(&mut self, message: Message) {
-        match message {
-            Message::Said(ix, Said::Note(note)) => self.say_of(ix, |step| EventKind::StepNoted { step, note }),
-            Message::Said(ix, Said::Progress(progress)) => {
-                self.say_of(ix, |step| EventKind::StepProgressed { step, progress })
-            }
-            Message::Said(ix, Said::Up) => {
-                if self.frontier.is_beside(ix) && self.steps[ix.at()].until.is_some() {
-                    self.permits.release(ix);
-                }
-                if self.frontier.up(ix) {
-                    self.say_of(ix, |step| EventKind::StepUp { step });
-                }
-            }
-            Message::Wants(ix, answer) => self.permits.ask(ix, answer),
-            Message::Rests(ix) => self.permits.release(ix),
-            Message::Failed { step: ix, attempt, failure, delay } => {
-                self.say_of(ix, |step| EventKind::AttemptFailed { step, attempt, failure, delay });
-            }
-        }
-    }
-
-    fn ended(&mut self, ended: Result<(Id, Ended), JoinError>) {
-        let id = match &ended {
-            Ok((id, _)) => *id,
-            Err(error) => error.id(),
+    /// The task of a step that runs, or of a container that asks or judges.
+    fn task_of(&mut self, step: StepIx) -> Option<&mut (u64, Reins)> {
+        let task = match self.running.get_mut(&step) {
+            Some(running) => &mut running.task,
+            None => &mut self.containers.get_mut(&step)?.task,
         };
-        let ix = self.task_of.remove(&id).expect("every task is written down when it is started");
-        match ended {
-            Ok((_, Ended::Step(result))) => self.settle(ix, result),
-            Ok((_, Ended::Opened(asked))) => {
-                self.running.remove(&ix);
-                self.opened(ix, asked);
+        task.as_mut()
+    }
+
+    fn hear(&mut self, step: StepIx, said: Said) {
+        let id = self.id(step);
+        match said {
+            Said::Note(note) => {
+                self.scribe.say(EventKind::StepNoted { step: id, note });
             }
-            Ok((_, Ended::Closed(asked))) => self.closed(ix, asked),
-            Err(error) => {
-                let said =
-                    format!("this is a bug in lariat, not in the plan: the step's task ended by itself ({error})");
-                let failure = Failure::new(Class::Broken, said);
-                // A container that panics while it opens has nothing inside that runs.
-                if matches!(self.steps[ix.at()].body, Body::Verb(_)) {
-                    self.settle(ix, Err(failure))
-                } else {
-                    self.opened(ix, Err(failure))
+            Said::Progress(progress) => {
+                let seen = match self.running.get_mut(&step) {
+                    Some(running) => &mut running.progress,
+                    None => &mut self.containers.entry(step).or_default().progress,
+                };
+                if seen.as_ref() != Some(&progress) {
+                    *seen = Some(progress.clone());
+                    self.scribe.say(EventKind::StepProgressed { step: id, progress });
                 }
             }
+            Said::Up => self.came_up(step),
         }
     }
 
-    fn signal(&mut self, by: CancelReason) {
-        if by == CancelReason::SecondSignal {
-            self.cancel(by, CleanUp::Dropped);
-            return;
-        }
-        self.cancel(by, CleanUp::Kept);
-        self.deadlines.set(Instant::now() + self.grace, Due::Grace);
-    }
-
-    fn due(&mut self, due: Due, plan: &Plan) {
-        match due {
-            Due::Container(ix) => {
-                let step = &self.steps[ix.at()].id;
-                self.warn(format!("the timeout of `{step}` is over: what runs in it is ended"));
-                self.frontier.halt(ix, CancelReason::Deadline, CleanUp::Kept);
-            }
-            Due::Plan => {
-                self.warn(format!("the plan's timeout of {} is over", crate::text::duration(plan.timeout)));
-                self.cancel(CancelReason::Deadline, CleanUp::Kept);
-            }
-            Due::Grace => {
-                self.warn(format!("clean-up did not end within {}", crate::text::duration(self.grace)));
-                let by = self.cancelled.unwrap_or(CancelReason::Interrupt);
-                self.cancel(by, CleanUp::Dropped);
-            }
-        }
-    }
-
-    fn cancel(&mut self, by: CancelReason, clean_up: CleanUp) {
-        if self.cancelled < Some(by) {
-            self.cancelled = Some(by);
-            self.say(EventKind::CancelRequested { by });
-        }
-        self.frontier.cancel(by, clean_up);
-    }
-
-    /// The last word.
-    async fn finish(mut self) -> Verdict {
-        self.tasks.shutdown().await;
-        let (verdict, by) = self.frontier.verdict();
-        let (verdict, reason) = match (&self.story.lost, by) {
-            (Some(lost), _) => (Verdict::Error, format!("the story could not be written to its end: {lost}")),
-            (None, Some(by)) if verdict != Verdict::Pass => {
-                let step = &self.steps[by.at()].id;
-                let why =
-                    self.failures.get(&by).map_or_else(|| verdict.word().to_owned(), |failure| failure.message.clone());
-                (verdict, format!("`{step}`: {why}"))
-            }
-            (None, _) => {
-                match self.cancelled.filter(|by| by.is_signal() && verdict == Verdict::Pass && !self.all_ran()) {
-                    // Nothing that ran was cut short, but not everything ran.
-                    Some(by) => (Verdict::Cancelled, by.to_string()),
-                    None => (verdict, "every step did its work".to_owned()),
-                }
-            }
+    /// A task is gone. One that panicked has not said how it ended.
+    fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let (id, panic) = match ended {
+            Ok((id, ())) => (id, None),
+            Err(error) => (error.id(), error.try_into_panic().ok()),
         };
-        self.say(EventKind::RunFinished { verdict, reason });
-        if self.story.lost.is_some() { Verdict::Error } else { verdict }
+        let Some((step, task)) = self.owners.remove(&id) else { return };
+        let Some(panic) = panic else { return };
+        let said = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
+        let message =
+            format!("a bug in Lariat: the step panicked: {}", said.as_deref().unwrap_or("it did not say why"));
+        let end = End::Failed(Failure::new(Class::Broken, message));
+        self.take(Message { step, task, news: News::Ended(end) });
     }
 
-    /// Whether the cancelling kept no step from running.
-    fn all_ran(&self) -> bool {
-        self.graph.all().all(|ix| {
-            let skipped = self.frontier.outcome(ix) == Some(Outcome::Skipped);
-            !skipped || self.chosen(ix) || self.frontier.is_cleanup(ix)
-        })
-    }
-
-    /// Whether somebody chose to leave a step out, or something it is in.
-    fn chosen(&self, ix: StepIx) -> bool {
-        std::iter::once(ix).chain(self.graph.above(ix)).any(|at| {
-            let step = self.steps[at.at()];
-            step.left_out.is_some() || matches!(&step.body, Body::Cells { cells } if cells.is_empty())
-        })
-    }
-
-    /// All that a step's verb may know.
-    fn context(&self, ix: StepIx, step: &Step) -> Result<StepContext, crate::step::Error> {
-        let env = self.outputs.env(&step.scope);
-        let timeout = match &step.timeout {
-            Some(timeout) => timeout.get(&env).map_err(crate::step::Error::setting)?.0,
-            None => ATTEMPT,
-        };
-        Ok(StepContext {
-            id: step.id.clone(),
-            attempt: 1,
-            env,
-            scope: step.scope.clone(),
-            cluster: self.cluster.clone(),
-            recorder: self.recorder.clone(),
-            run: self.run.clone(),
-            deadline: Instant::now() + timeout,
-            timeout,
-            background: self.frontier.is_beside(ix) && step.until.is_some(),
-            cancel: CancellationToken::new(),
-            memory: Memory::default(),
-            voice: mpsc::unbounded_channel().0,
-        })
-    }
-
-    fn span(&mut self, timeout: &Setting<Span>, step: &Step) -> Option<Duration> {
-        match timeout.get(&self.outputs.env(&step.scope)) {
-            Ok(span) => Some(span.0),
-            Err(error) => {
-                self.warn(format!("the timeout of `{}` has no value and is left out: {error}", step.id));
-                None
-            }
+    fn rang(&mut self, alarm: Alarm) {
+        match alarm {
+            Alarm::Retry(step) => self.try_again(step),
+            Alarm::Container(container) => self.container_overdue(container),
+            Alarm::ContainerGrace(container) => self.container_grace_over(container),
+            Alarm::Plan => self.plan_overdue(),
+            Alarm::Grace => self.grace_over(),
         }
     }
 
-    fn warn(&mut self, message: String) {
-        self.say(EventKind::Warned { message });
+    pub(super) fn id(&self, step: StepIx) -> crate::id::StepId {
+        self.units[step.at()].id.clone()
     }
 
-    fn say_of(&mut self, ix: StepIx, kind: impl FnOnce(crate::id::StepId) -> EventKind) {
-        let id = self.steps[ix.at()].id.clone();
-        self.say(kind(id));
-    }
-
-    fn say(&mut self, kind: EventKind) {
-        let first = self.story.lost.is_none();
-        self.story.tell(kind);
-        if first && self.story.lost.is_some() {
-            // A run that leaves no record is not continued; what it made is cleaned up.
-            self.cancelled = self.cancelled.max(Some(CancelReason::JournalLost));
-            self.frontier.cancel(CancelReason::JournalLost, CleanUp::Kept);
-        }
+    /// What names mean in a scope now.
+    pub(super) fn env(&self, scope: &Scope) -> Env {
+        scope.env(&self.run, &|step| self.outputs.get(step))
     }
 }
 
-/// Makes events of facts. The only place that does.
-struct Story<'a> {
-    sink: &'a mut dyn Sink,
-    mask: Mask,
-    clock: Clock,
-    seq: u64,
-    /// Why the stream could not be kept.
-    lost: Option<String>,
+/// The next signal; never, once nobody can send one.
+async fn hear(signals: &mut Option<mpsc::UnboundedReceiver<CancelReason>>) -> CancelReason {
+    if let Some(receiver) = signals {
+        if let Some(reason) = receiver.recv().await {
+            return reason;
+        }
+        *signals = None;
+    }
+    std::future::pending().await
 }
 
-impl Story<'_> {
-    fn tell(&mut self, kind: EventKind) {
-        let event = self.mask.event(Event { seq: self.seq, at: self.clock.elapsed(), kind });
-        match self.sink.put(&event) {
-            Ok(()) => self.seq += 1,
-            Err(error) => {
-                self.lost.get_or_insert(error.0);
-            }
-        }
+async fn ring(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

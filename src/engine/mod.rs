@@ -1,17 +1,27 @@
-//! When: the one loop that owns a run, and the attempts that report to it.
+//! When: concurrency, deadlines, retries, cancelling.
 //!
-//! `graph::Frontier` decides, this room acts: it says each fact to the sink before
-//! it acts on it, holds permits, deadlines and retries, and cancels in order of
-//! urgency. It knows no report and can't tell the embedded cluster from a real one.
+//! One loop owns the run's state. It takes moves from the graph's frontier, says
+//! each to the sink before acting on it, and lets attempts run as tasks that
+//! report by message. It knows no product, no report and no format, and cannot
+//! tell the embedded cluster from a real one.
 
+mod act;
 mod attempt;
-mod deadlines;
+mod cancel;
+mod conclusion;
+mod container;
 mod dispatch;
-mod hands;
+mod leaf;
 mod message;
 mod order;
 mod outputs;
-mod permits;
+mod scribe;
+mod timer;
+mod unit;
 
-pub use dispatch::run;
-pub use order::Order;
+#[cfg(test)]
+mod script;
+#[cfg(test)]
+mod tests;
+
+pub use order::{Order, run};

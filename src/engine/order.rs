@@ -5,30 +5,40 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
+use super::act::Verbs;
+use super::dispatch::Dispatch;
 use crate::cluster::Cluster;
-use crate::event::{CancelReason, Mask, RunStart};
+use crate::event::{CancelReason, Mask, RunStart, Sink, Verdict};
 use crate::id::StepId;
 use crate::plan::Plan;
 use crate::step::RunFacts;
 
-/// All that a run is made of.
+/// All that a run needs.
 pub struct Order {
-    /// What is asked.
+    /// What is run.
     pub plan: Plan,
-    /// The first event.
+    /// The first event's facts. Its `started` is the zero of all times, its `jobs` how many
+    /// steps act at once.
     pub start: RunStart,
     /// What steps may touch.
     pub cluster: Arc<dyn Cluster>,
+    /// Whether the first step that does not pass ends the run.
+    pub fail_fast: bool,
+    /// How long clean-up may take once the run is ended early.
+    pub grace: Duration,
+    /// What is hidden in everything that is said.
+    pub mask: Mask,
     /// What is the same for every step.
     pub run: RunFacts,
-    /// Hides secrets before anything is said.
-    pub mask: Mask,
-    /// Starts nothing new once a step has failed.
-    pub fail_fast: bool,
-    /// Most time for clean-up after the first signal.
-    pub grace: Duration,
-    /// What steps of an earlier run left, for steps that are left out now.
+    /// Outputs that steps left in an earlier run of the same id, for `lariat cleanup`.
     pub known: BTreeMap<StepId, Map<String, Value>>,
-    /// Signals from outside, the second one as `SecondSignal`.
+    /// Signals; a second one counts as such whatever it is.
     pub signals: mpsc::UnboundedReceiver<CancelReason>,
+}
+
+/// Runs a plan to its end and says every fact to the sink before acting on it.
+///
+/// The last event is `RunFinished`, always; if the sink fails it is tried all the same.
+pub async fn run(order: Order, sink: &mut dyn Sink) -> Verdict {
+    Dispatch::new(order, Arc::new(Verbs), sink).run().await
 }

@@ -1,39 +1,75 @@
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
 
-use crate::clock::{Clock, Elapsed};
-use crate::expr::{Env, Shared};
+use crate::clock::Elapsed;
+use crate::expr::Shared;
 use crate::id::StepId;
-use crate::plan::Scope;
-use crate::step::RunFacts;
 
-/// What settled steps left for the expressions of later ones.
+/// What steps have left for the expressions of later ones.
+#[derive(Debug)]
 pub(super) struct Outputs {
-    by_step: BTreeMap<StepId, Shared>,
-    run: Shared,
-    clock: Clock,
+    /// The run's zero.
+    started: Timestamp,
+    of: BTreeMap<StepId, Shared>,
 }
 
 impl Outputs {
-    pub(super) fn new(run: &RunFacts, clock: Clock, known: BTreeMap<StepId, Map<String, Value>>) -> Self {
-        let dir = run.dir.display().to_string();
-        let facts = json!({ "id": run.id.as_str(), "seed": run.seed, "plan": run.plan, "dir": dir });
-        let by_step = known.into_iter().map(|(step, outputs)| (step, Shared::from(Value::Object(outputs))));
-        Self { by_step: by_step.collect(), run: Shared::from(facts), clock }
+    /// Begins with what an earlier run left.
+    pub(super) fn new(started: Timestamp, known: BTreeMap<StepId, Map<String, Value>>) -> Self {
+        let of = known.into_iter().map(|(step, outputs)| (step, Shared::from(Value::Object(outputs))));
+        Self { started, of: of.collect() }
     }
 
-    /// What names mean in a step's expressions now.
-    pub(super) fn env(&self, scope: &Scope) -> Env {
-        scope.env(&self.run, &|step| self.by_step.get(step).cloned())
+    /// What a step has left; nothing before it started.
+    pub(super) fn get(&self, step: &StepId) -> Option<Shared> {
+        self.of.get(step).cloned()
     }
 
-    /// Keeps what a step left, with its times.
-    pub(super) fn keep(&mut self, step: &StepId, outputs: &Map<String, Value>, from: Elapsed, to: Elapsed) {
-        let mut all = outputs.clone();
-        all.insert("started".to_owned(), self.clock.at(from).to_string().into());
-        all.insert("ended".to_owned(), self.clock.at(to).to_string().into());
-        all.insert("took".to_owned(), to.since(from).duration().as_secs_f64().into());
-        self.by_step.insert(step.clone(), Shared::from(Value::Object(all)));
+    /// A step began: that much is known of it.
+    pub(super) fn began(&mut self, step: &StepId, at: Elapsed) {
+        let outputs = Map::from_iter([("started".to_owned(), self.moment(at))]);
+        self.of.insert(step.clone(), Shared::from(Value::Object(outputs)));
+    }
+
+    /// A step was skipped: it has no outputs, and `has(…)` can ask for them. What an
+    /// earlier run left stays.
+    pub(super) fn skipped(&mut self, step: &StepId) {
+        self.of.entry(step.clone()).or_insert_with(|| Shared::from(Value::Object(Map::new())));
+    }
+
+    /// A step settled. What it leaves itself goes before what is known of every step.
+    pub(super) fn settled(&mut self, step: &StepId, began: Elapsed, ended: Elapsed, own: &Map<String, Value>) {
+        let mut outputs = Map::from_iter([
+            ("started".to_owned(), self.moment(began)),
+            ("ended".to_owned(), self.moment(ended)),
+            ("took".to_owned(), Value::String(span(ended.since(began)))),
+        ]);
+        outputs.extend(own.clone());
+        self.of.insert(step.clone(), Shared::from(Value::Object(outputs)));
+    }
+
+    fn moment(&self, at: Elapsed) -> Value {
+        let since = SignedDuration::from_micros(i64::try_from(at.0).unwrap_or(i64::MAX));
+        Value::String(self.started.saturating_add(since).unwrap_or(Timestamp::MAX).to_string())
+    }
+}
+
+/// A span as expressions read it with `duration(…)`: `90.5s`.
+fn span(span: Elapsed) -> String {
+    let (seconds, micros) = (span.0 / 1_000_000, span.0 % 1_000_000);
+    let text = format!("{seconds}.{micros:06}");
+    format!("{}s", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_durations_of_the_expression_language() {
+        let said = [0, 1_500_000, 90_000_000, 1, 3_600_000_000].map(|micros| span(Elapsed(micros)));
+        assert_eq!(said, ["0s", "1.5s", "90s", "0.000001s", "3600s"]);
     }
 }

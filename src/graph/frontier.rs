@@ -162,6 +162,24 @@ impl Frontier {
         self.wires[step.at()].beside.is_some()
     }
 
+    /// Whether it is a background step itself.
+    pub fn is_background(&self, step: StepIx) -> bool {
+        self.wires[step.at()].background
+    }
+
+    /// Whether everything in a container has settled, and it has not.
+    pub fn is_closing(&self, container: StepIx) -> bool {
+        self.steps[container.at()].phase == Phase::Closing
+    }
+
+    /// Whether everything but clean-up has settled.
+    pub fn is_work_done(&self) -> bool {
+        let settled = |step: StepIx| matches!(self.steps[step.at()].phase, Phase::Settled(_));
+        let mut all = (0..self.steps.len()).map(StepIx::new);
+        // A container waits for the clean-up inside it.
+        all.all(|step| settled(step) || self.wires[step.at()].kind != Kind::Leaf || self.is_cleanup(step))
+    }
+
     /// Whether it is clean-up, by itself or because a container it is in is.
     pub fn is_cleanup(&self, step: StepIx) -> bool {
         self.line(step).any(|at| self.wires[at.at()].when != When::Passed)

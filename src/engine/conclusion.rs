@@ -1,0 +1,66 @@
+use super::dispatch::Dispatch;
+use crate::event::{CancelReason, Outcome, Verdict};
+use crate::graph::StepIx;
+use crate::text;
+
+impl Dispatch<'_> {
+    /// How the run went, and one sentence on what decided it. Clean-up never does.
+    pub(super) fn conclude(&self) -> (Verdict, String) {
+        let (worst, by) = self.frontier.verdict();
+        if let Some(reason) = self.scribe.lost() {
+            return (Verdict::Error, format!("the journal could not be written: {reason}"));
+        }
+        if worst == Verdict::Fail || self.overdue.is_none() {
+            let signal = self.cancelled.filter(|reason| reason.is_signal());
+            return match (worst, signal) {
+                (Verdict::Pass | Verdict::Cancelled, Some(signal)) => (Verdict::Cancelled, signal.to_string()),
+                (Verdict::Pass, None) => (Verdict::Pass, self.passed()),
+                (worst, _) => (worst, self.blamed(worst, by)),
+            };
+        }
+        let overdue = self.overdue.as_ref().expect("it is there");
+        (Verdict::Fail, overdue.message.clone())
+    }
+
+    /// What a step did to the verdict.
+    fn blamed(&self, worst: Verdict, by: Option<StepIx>) -> String {
+        let Some(step) = by else { return format!("the run ended as {worst}") };
+        let id = &self.units[step.at()].id;
+        let how = match worst {
+            Verdict::Pass => "passed",
+            Verdict::Cancelled => "was cut short",
+            Verdict::Inconclusive => "was inconclusive",
+            Verdict::Error => "errored",
+            Verdict::Fail => "failed",
+        };
+        match self.failures.get(&step) {
+            Some(failure) => format!("`{id}` {how}: {}", failure.message),
+            None if self.frontier.outcome(step) == Some(Outcome::Skipped) => {
+                let why = if worst == Verdict::Cancelled {
+                    self.cancelled.unwrap_or(CancelReason::Deadline).to_string()
+                } else {
+                    "it did not run, and nobody chose to leave it out".to_owned()
+                };
+                format!("`{id}` {how}: {why}")
+            }
+            None => format!("`{id}` {how}"),
+        }
+    }
+
+    /// What can be said of a run in which nothing went wrong.
+    fn passed(&self) -> String {
+        let verbs = self.graph.all().filter(|&step| self.graph.is_leaf(step) && !self.frontier.is_cleanup(step));
+        let (mut passed, mut skipped) = (0, 0);
+        for step in verbs {
+            match self.frontier.outcome(step) {
+                Some(Outcome::Passed) => passed += 1,
+                Some(Outcome::Skipped) => skipped += 1,
+                Some(_) | None => {}
+            }
+        }
+        match (passed, skipped) {
+            (passed, 0) => format!("{} passed", text::count(passed, "step")),
+            (passed, skipped) => format!("{} passed, {skipped} skipped by choice", text::count(passed, "step")),
+        }
+    }
+}
