@@ -66,7 +66,42 @@ fn rate(bytes: u64, took: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+    use serde_json::json;
+    use wiremock::matchers::path;
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::super::alone::{Alone, told};
     use super::*;
+    use crate::event::Class;
+
+    #[tokio::test]
+    async fn a_file_and_what_is_known_of_it() {
+        let server = MockServer::start().await;
+        Mock::given(path("/file"))
+            .respond_with(ResponseTemplate::new(200).set_body_string("hello"))
+            .mount(&server)
+            .await;
+        let sha256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+        let arguments = |sha256: &str| {
+            let (gone, there) = (format!("{}/gone", server.uri()), format!("{}/file", server.uri()));
+            json!({ "url": gone, "mirrors": [there], "sha512": "", "sha256": sha256, "size": "5" })
+        };
+        let mut alone = Alone::new();
+        let done = alone.act::<Download>(arguments(sha256), |args, ctx| act(args, ctx).boxed()).await.unwrap();
+        assert_eq!(std::fs::read_to_string(done.outputs["path"].as_str().unwrap()).unwrap(), "hello");
+        assert_eq!((&done.outputs["bytes"], &done.outputs["sha256"]), (&json!(5), &json!(sha256)));
+        let notes = alone.notes();
+        assert!(notes.starts_with(&format!("from: {}/file\nrate: ", server.uri())), "{notes}");
+        assert_eq!(alone.progress().last().unwrap().say, "5 B of 5 B");
+        alone.act::<Download>(arguments(sha256), |args, ctx| act(args, ctx).boxed()).await.unwrap();
+        assert!(alone.notes().contains("it was in the cache"));
+
+        let wrong = alone.act::<Download>(arguments(&"0".repeat(64)), |args, ctx| act(args, ctx).boxed()).await;
+        let error = wrong.unwrap_err();
+        assert_eq!(error.class, Class::Unmet);
+        assert!(told(error).contains(&format!("has the SHA-256 {sha256}, expected 0000")));
+    }
 
     #[test]
     fn sizes_are_short() {

@@ -350,43 +350,4 @@ fn containers_in(manifest: &str) -> Vec<((String, String), String)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BEFORE: &str = "
----
-# Source: a
-apiVersion: apps/v1
-kind: DaemonSet
-metadata: {name: node}
-spec: {template: {spec: {initContainers: [{name: init, image: 'i:1'}], containers: [{name: node, image: 'n:1'}]}}}
----
-apiVersion: batch/v1
-kind: CronJob
-metadata: {name: tidy, namespace: other}
-spec: {jobTemplate: {spec: {template: {spec: {containers: [{name: tidy, image: 't:1'}]}}}}}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: text}
-data: {containers: 'image: x'}
-";
-
-    #[test]
-    fn images_before_and_after() {
-        let after = BEFORE.replace("n:1", "n:2").replace("name: init, image: 'i:1'", "name: first, image: 'i:1'");
-        let rows: Vec<String> = images_of(BEFORE, &after).iter().map(|image| image.row().join(" ")).collect();
-        assert_eq!(
-            rows,
-            [
-                "DaemonSet/node first – i:1",
-                "DaemonSet/node init i:1 –",
-                "DaemonSet/node node n:1 n:2",
-                "other/CronJob/tidy tidy t:1 t:1"
-            ]
-        );
-        assert_eq!(images_of("", "not: [yaml"), []);
-        let new = images_of("", BEFORE);
-        assert_eq!(new[1].value(), json!({ "object": "DaemonSet/node", "container": "node", "after": "n:1" }));
-    }
-}
+mod tests;
