@@ -47,6 +47,9 @@ impl<'a> Order<'a> {
 
     /// Whether one step has certainly settled before another one starts.
     pub(super) fn is_settled_before(&self, first: usize, then: usize) -> bool {
+        if self.waits[then].contains(&first) {
+            return true;
+        }
         let known = self.settled.borrow().get(&then).cloned();
         let settled = known.unwrap_or_else(|| {
             let mut reached = vec![false; self.steps.len()];

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::attach::is_local_chart;
 use super::tree::{Item, Kind};
-use super::{Setting, Verb};
+use super::{Scope, Setting, Verb};
 use crate::expr::{Env, Template};
 
 /// For each var whose text was not written in the file itself: the folder it starts from.
@@ -31,10 +31,11 @@ pub(super) fn leading_var(text: &str) -> Option<String> {
 }
 
 /// The verb with its paths moved, if any of them comes from elsewhere and is known.
-pub(super) fn moved(verb: &Arc<Verb>, item: &Item, origins: &Origins, folder: &Path, env: &Env) -> Arc<Verb> {
+pub(super) fn moved(verb: &Arc<Verb>, item: &Item, origins: &Origins, folder: &Path, scope: &Scope) -> Arc<Verb> {
     if origins.is_empty() {
         return Arc::clone(verb);
     }
+    let env = &scope.known();
     let text = |key: &str| item.as_table().and_then(|table| table.get(key)).map(|entry| &entry.item);
     let path = |key: &str| text(key).and_then(|item| one(item, origins, folder, env, false)).map(Setting::Plain);
     let chart = || text("chart").and_then(|item| one(item, origins, folder, env, true)).map(Setting::Plain);

@@ -39,6 +39,8 @@ pub(super) struct Resolver<'a, 'f> {
     secrets: Vec<(String, String)>,
     /// The requirements that the plan declares.
     declared: Vec<String>,
+    /// What steps' names lead to, as far as anybody asked.
+    names: BTreeMap<StepId, StepName>,
     steps: usize,
 }
 
@@ -56,6 +58,7 @@ struct Use<'a> {
 /// A scope while its steps are made.
 struct Around<'a, 'l> {
     steps: &'a [RawStep],
+    by_name: BTreeMap<&'a str, &'a RawStep>,
     /// The instance these steps are inside of; none at the top of the plan.
     group: Option<&'l StepId>,
     item: Option<&'l Value>,
@@ -63,7 +66,13 @@ struct Around<'a, 'l> {
     outer: Option<&'l Around<'a, 'l>>,
 }
 
-impl Around<'_, '_> {
+impl<'a, 'l> Around<'a, 'l> {
+    /// The top of a file.
+    fn top(steps: &'a [RawStep], group: Option<&'l StepId>) -> Self {
+        let by_name = steps.iter().map(|step| (step.name.as_str(), step)).collect();
+        Self { steps, by_name, group, item: None, round: None, outer: None }
+    }
+
     fn id(&self, name: &str) -> StepId {
         self.group.map_or_else(|| StepId::root(name), |group| group.join(name))
     }
@@ -89,7 +98,18 @@ impl<'a, 'f> Resolver<'a, 'f> {
         let (given, origins) = vars::given(&files[root], settings, sources, &mut problems);
         let declared = files[root].header.covers.iter().flatten().map(|(id, _)| id.clone()).collect();
         let (selections, secrets) = (Vec::new(), Vec::new());
-        Self { library, settings, given, origins, problems, selections, secrets, declared, steps: 0 }
+        Self {
+            library,
+            settings,
+            given,
+            origins,
+            problems,
+            selections,
+            secrets,
+            declared,
+            names: BTreeMap::new(),
+            steps: 0,
+        }
     }
 
     pub(super) fn plan(&mut self, root: usize) -> Option<Plan> {
@@ -103,7 +123,7 @@ impl<'a, 'f> Resolver<'a, 'f> {
         let title = self.head::<String>(file.header.title.as_ref(), &env);
         let about = self.head::<String>(file.header.about.as_ref(), &env).unwrap_or_default();
         let timeout = self.head::<Span>(file.header.timeout.as_ref(), &env).unwrap_or(PLAN_TIMEOUT);
-        let around = Around { steps: &file.steps, group: None, item: None, round: None, outer: None };
+        let around = Around::top(&file.steps, None);
         let mut steps = self.list(&used, &around);
         choice::leave_out(&mut steps, self.settings, &mut self.problems);
         let name = name?;
@@ -240,7 +260,10 @@ impl<'a, 'f> Resolver<'a, 'f> {
                     cells.push(made);
                 }
                 self.count(used, raw)?;
-                self.wrapper(used, around, raw, id.clone(), here, Body::Cells { cells })
+                {
+                    let scope = self.scope(used, around, raw, here);
+                    self.wrapper(used, raw, id.clone(), scope, Body::Cells { cells })
+                }
             }
         };
         step.needs = needs(around, raw);
@@ -274,23 +297,16 @@ impl<'a, 'f> Resolver<'a, 'f> {
         }
         self.count(used, raw)?;
         let body = Body::Repeat { rounds, stop_on_failure: repeat.stop_on_failure };
-        Some(self.wrapper(used, around, raw, id, here, body))
+        let scope = self.scope(used, around, raw, here);
+        Some(self.wrapper(used, raw, id, scope, body))
     }
 
     /// A step that only holds its cells or rounds.
-    fn wrapper(
-        &mut self,
-        used: &Use<'a>,
-        around: &Around<'a, '_>,
-        raw: &'a RawStep,
-        id: StepId,
-        here: Instance<'_>,
-        body: Body,
-    ) -> Step {
+    fn wrapper(&self, used: &Use<'a>, raw: &'a RawStep, id: StepId, scope: Arc<Scope>, body: Body) -> Step {
         Step {
             id,
             place: self.place(used, raw),
-            about: about(raw, &known(&used.vars, here.item, here.round)),
+            about: about(raw, &scope),
             covers: self.covers(raw),
             needs: Vec::new(),
             when: When::Passed,
@@ -300,7 +316,7 @@ impl<'a, 'f> Resolver<'a, 'f> {
             require: None,
             expect: None,
             until: None,
-            scope: self.scope(used, around, raw, here),
+            scope,
             body,
         }
     }
@@ -324,23 +340,22 @@ impl<'a, 'f> Resolver<'a, 'f> {
         let scope = self.scope(used, around, raw, here);
         let body = match &raw.body {
             RawBody::Verb(verb, item) => {
-                Body::Verb(origin::moved(verb, item, &used.origins, &used.file.folder, &scope.known()))
+                Body::Verb(origin::moved(verb, item, &used.origins, &used.file.folder, &scope))
             }
             RawBody::Steps(steps) => {
-                let inside =
-                    Around { steps, group: Some(&id), item: here.item, round: here.round, outer: Some(around) };
+                let top = Around::top(steps, Some(&id));
+                let inside = Around { item: here.item, round: here.round, outer: Some(around), ..top };
                 Body::Group { steps: self.list(used, &inside), outputs: None }
             }
             RawBody::Part(part) => self.part(used, part, &id, &scope)?,
             RawBody::Broken(_) => return None,
         };
-        let mut step = self.wrapper(used, around, raw, id, here, body);
+        let mut step = self.wrapper(used, raw, id, scope, body);
         step.timeout.clone_from(&raw.timeout);
         step.retry.clone_from(&raw.retry);
         step.require.clone_from(&raw.require);
         step.expect.clone_from(&raw.expect);
         step.until = until(around, raw);
-        step.scope = scope;
         Some(step)
     }
 
@@ -373,7 +388,7 @@ impl<'a, 'f> Resolver<'a, 'f> {
         let place = format!("in the part that `{id}` uses ({}:{line})", self.library.sources.path_of(used.file.source));
         let inner = self.bind(target, given, origins, Some(id), &used.namespace, Some(place))?;
         let file = inner.file;
-        let around = Around { steps: &file.steps, group: Some(id), item: None, round: None, outer: None };
+        let around = Around::top(&file.steps, Some(id));
         let steps = self.list(&inner, &around);
         let outputs = file.outputs.as_ref().map(|outputs| {
             let names = self.named(&inner, &around, &outputs.mentions);
@@ -480,9 +495,10 @@ impl<'a, 'f> Resolver<'a, 'f> {
             if names.contains_key(name) {
                 continue;
             }
+            let spelled = name.replace('_', "-");
             let mut scope = Some(around);
             while let Some(around) = scope {
-                if let Some(raw) = around.steps.iter().find(|step| step.name == name.replace('_', "-")) {
+                if let Some(raw) = around.by_name.get(spelled.as_str()) {
                     let here = Instance { item: around.item, round: around.round };
                     names.insert(name.to_owned(), self.name(used, raw, &around.id(&raw.name), here));
                     break;
@@ -495,6 +511,15 @@ impl<'a, 'f> Resolver<'a, 'f> {
 
     /// What a step's name leads to.
     fn name(&mut self, used: &Use<'a>, raw: &'a RawStep, id: &StepId, here: Instance<'_>) -> StepName {
+        if let Some(known) = self.names.get(id) {
+            return known.clone();
+        }
+        let name = self.cells_name(used, raw, id, here);
+        self.names.insert(id.clone(), name.clone());
+        name
+    }
+
+    fn cells_name(&mut self, used: &Use<'a>, raw: &'a RawStep, id: &StepId, here: Instance<'_>) -> StepName {
         let Some(written) = &raw.for_each else { return self.round_name(used, raw, id, here) };
         let items = self.items(used, written, here).unwrap_or(Items { all: Vec::new(), counted: false });
         let cells = items.all.iter().map(|(item, text, bracket)| {
@@ -620,7 +645,7 @@ fn late_var(vars: &Vars, mentions: &[Mention]) -> Option<Problem> {
 fn until(around: &Around<'_, '_>, raw: &RawStep) -> Option<StepId> {
     let (until, _) = raw.until.as_ref()?;
     let mut scopes = std::iter::successors(Some(around), |around| around.outer);
-    let scope = scopes.find(|around| around.steps.iter().any(|step| step.name == *until))?;
+    let scope = scopes.find(|around| around.by_name.contains_key(until.as_str()))?;
     Some(scope.id(until))
 }
 
@@ -646,9 +671,12 @@ fn needs(around: &Around<'_, '_>, raw: &RawStep) -> Vec<StepId> {
 }
 
 /// One sentence, filled in. One that needs what is not known yet stays as it is written.
-fn about(raw: &RawStep, env: &Env) -> String {
+fn about(raw: &RawStep, scope: &Scope) -> String {
     let Some(written) = &raw.about else { return String::new() };
-    match written.get::<String>(env) {
+    if let Some(plain) = written.form.plain().and_then(Value::as_str) {
+        return plain.to_owned();
+    }
+    match written.get::<String>(&scope.known()) {
         Ok(about) => about,
         Err(_) => raw_text(&written.form),
     }

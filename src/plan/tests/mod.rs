@@ -3,6 +3,7 @@
 mod bad;
 mod choice;
 mod good;
+mod laws;
 mod parts;
 
 use std::fmt::Write;
