@@ -108,3 +108,25 @@ fn the_plans_of_the_house_are_fine() {
     }
     assert!(seen >= 2, "there are plans");
 }
+
+/// Every block of TOML in the documents is TOML, and one that is a plan is a fine one.
+#[test]
+fn the_documents_show_plans_that_are_fine() {
+    let part =
+        "[vars]\nname = { required = true }\ndigest = { required = true }\n[steps.a]\ncommand.args = ['${vars.name}']";
+    let mut plans = 0;
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = if path.is_file() { std::fs::read_to_string(&path).unwrap() } else { continue };
+        for block in text.split("```toml\n").skip(1) {
+            let block = block.split("```").next().unwrap();
+            let (_, errors) = super::tree::parse(block);
+            assert!(errors.is_empty(), "{}: {}\n{block}", path.display(), errors[0].message);
+            if block.contains("[plan]") && block.contains("[steps") {
+                good_files(&[("plans/p.toml", block), ("plans/parts/copy.toml", part)]);
+                plans += 1;
+            }
+        }
+    }
+    assert!(plans >= 4, "there are plans in the documents");
+}
