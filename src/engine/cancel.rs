@@ -30,8 +30,8 @@ impl Dispatch<'_> {
         let clean_up = match reason {
             CancelReason::Until | CancelReason::FailFast => CleanUp::Kept,
             CancelReason::Deadline | CancelReason::Interrupt | CancelReason::Terminate => {
-                self.timers.forget(Alarm::Grace);
-                self.timers.set(Instant::now() + self.grace, Alarm::Grace);
+                self.timers.forget(self.grace_ends);
+                self.grace_ends = Some(self.timers.set(Instant::now() + self.grace, Alarm::Grace));
                 CleanUp::Kept
             }
             CancelReason::JournalLost | CancelReason::SecondSignal => CleanUp::Dropped,

@@ -41,7 +41,10 @@ impl Dispatch<'_> {
     fn opened(&mut self, container: StepIx) {
         let unit = Arc::clone(&self.units[container.at()]);
         match Self::timeout(&unit, &self.env(&unit.scope)) {
-            Ok(Some(timeout)) => self.timers.set(Instant::now() + timeout, Alarm::Container(container)),
+            Ok(Some(timeout)) => {
+                let alarm = self.timers.set(Instant::now() + timeout, Alarm::Container(container));
+                self.container(container).alarm = Some(alarm);
+            }
             Ok(None) => {}
             Err(failure) => return self.refuse(container, failure),
         }
@@ -100,8 +103,8 @@ impl Dispatch<'_> {
 
     /// All inside a container has settled.
     pub(super) fn close(&mut self, container: StepIx, outcome: Outcome, by: Option<StepIx>) {
-        self.timers.forget(Alarm::Container(container));
-        self.timers.forget(Alarm::ContainerGrace(container));
+        let alarm = self.container(container).alarm.take();
+        self.timers.forget(alarm);
         if let Some(failure) = self.container(container).failed.take() {
             return self.finish(container, failure.class.outcome(), Some(failure));
         }
@@ -161,8 +164,9 @@ impl Dispatch<'_> {
         let message = format!("not done within {}", text::duration(timeout));
         let inside = self.graph.inside(container);
         let failure = self.naming(Failure::new(Class::Timeout, message), |step| inside.contains(&step.at()));
-        self.container(container).failed = Some(failure);
-        self.timers.set(Instant::now() + self.grace, Alarm::ContainerGrace(container));
+        let alarm = self.timers.set(Instant::now() + self.grace, Alarm::ContainerGrace(container));
+        let state = self.container(container);
+        (state.failed, state.alarm) = (Some(failure), Some(alarm));
         self.frontier.halt(container, CancelReason::Deadline, CleanUp::Kept);
     }
 

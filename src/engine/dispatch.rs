@@ -11,7 +11,7 @@ use super::act::Actor;
 use super::message::{End, Message, News, Reins};
 use super::outputs::Outputs;
 use super::scribe::Scribe;
-use super::timer::{Alarm, Timers};
+use super::timer::{Alarm, Set, Timers};
 use super::unit::{Unit, take_apart};
 use crate::clock::Elapsed;
 use crate::cluster::Cluster;
@@ -30,6 +30,8 @@ pub(super) struct Dispatch<'s> {
     pub(super) scribe: Scribe<'s>,
     pub(super) outputs: Outputs,
     pub(super) timers: Timers,
+    /// When the time for clean-up is over.
+    pub(super) grace_ends: Option<Set>,
     pub(super) actor: Arc<dyn Actor>,
     pub(super) cluster: Arc<dyn Cluster>,
     pub(super) recorder: Recorder,
@@ -75,6 +77,8 @@ pub(super) struct Running {
     pub(super) progress: Option<Progress>,
     /// Why the try before failed.
     pub(super) failed: Option<Failure>,
+    /// When the next one comes.
+    pub(super) retry: Option<Set>,
 }
 
 /// A container that has started and not settled.
@@ -85,6 +89,8 @@ pub(super) struct Container {
     pub(super) task: Option<(u64, Reins)>,
     pub(super) progress: Option<Progress>,
     pub(super) stopping: Option<CancelReason>,
+    /// When its time, or that of its clean-up, is over.
+    pub(super) alarm: Option<Set>,
     /// Why it does not pass, whatever is inside.
     pub(super) failed: Option<Failure>,
 }
@@ -106,6 +112,7 @@ impl<'s> Dispatch<'s> {
             scribe: Scribe::new(sink, mask, clock, &start),
             outputs: Outputs::new(start.started, known),
             timers: Timers::default(),
+            grace_ends: None,
             actor,
             recorder: Recorder::new(cluster.client().ok(), plan.selections),
             cluster,

@@ -205,7 +205,8 @@ impl Dispatch<'_> {
         };
         let said = EventKind::AttemptFailed { step: unit.id.clone(), attempt, failure, delay: Elapsed::from(delay) };
         self.scribe.say(said);
-        self.timers.set(Instant::now() + delay, Alarm::Retry(step));
+        let retry = self.timers.set(Instant::now() + delay, Alarm::Retry(step));
+        self.running.get_mut(&step).expect("it was running").retry = Some(retry);
     }
 
     /// The time between two tries is over.
@@ -232,9 +233,9 @@ impl Dispatch<'_> {
             return reins.stop(reason);
         }
         // Between two tries.
-        let failure = running.failed.take();
+        let (failure, retry) = (running.failed.take(), running.retry.take());
         self.queue.remove(&step);
-        self.timers.forget(Alarm::Retry(step));
+        self.timers.forget(retry);
         match failure {
             Some(failure) if reason == CancelReason::Until => {
                 self.settle(step, failure.class.outcome(), Some(failure), Map::new());
@@ -325,6 +326,7 @@ impl Running {
             stopping: None,
             progress: None,
             failed: None,
+            retry: None,
         }
     }
 }

@@ -19,18 +19,22 @@ pub(super) enum Alarm {
     Grace,
 }
 
+/// An alarm that was set: when, and which it is of those for that instant.
+pub(super) type Set = (Instant, u64);
+
 /// Alarms in the order in which they ring; those for the same instant in the order in which they were set.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    alarms: BTreeMap<(Instant, u64), Alarm>,
+    alarms: BTreeMap<Set, Alarm>,
     set: u64,
 }
 
 impl Timers {
     /// Sets an alarm.
-    pub(super) fn set(&mut self, at: Instant, alarm: Alarm) {
+    pub(super) fn set(&mut self, at: Instant, alarm: Alarm) -> Set {
         self.set += 1;
         self.alarms.insert((at, self.set), alarm);
+        (at, self.set)
     }
 
     /// When the next one rings.
@@ -44,8 +48,10 @@ impl Timers {
         (first.key().0 <= now).then(|| first.remove())
     }
 
-    /// Forgets an alarm that is not wanted any more, so that nothing waits for it.
-    pub(super) fn forget(&mut self, alarm: Alarm) {
-        self.alarms.retain(|_, set| *set != alarm);
+    /// Forgets an alarm that is not wanted any more; one that has rung is gone already.
+    pub(super) fn forget(&mut self, set: Option<Set>) {
+        if let Some(set) = set {
+            self.alarms.remove(&set);
+        }
     }
 }
