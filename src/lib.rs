@@ -22,3 +22,9 @@ pub mod view;
 pub mod record;
 pub mod report;
 pub mod sim;
+
+pub mod step;
+
+pub mod engine;
+
+pub mod cli;

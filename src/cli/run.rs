@@ -125,12 +125,15 @@ impl Prepared {
             signals: signals(),
         };
         let verdict = engine::run(order, &mut sink).await;
-        let view = sink.into_view();
+        let (view, lost) = sink.into_story();
         let Ok(mut terminal) = terminal.await else { return Exit::Error };
         let Some(view) = view else {
-            err("lariat: the first event could not be written, so nothing was done");
+            err(&format!("lariat: {}\n  The first event could not be written, so nothing was done.", lost.unwrap_or_default()));
             return Exit::Error;
         };
+        if let Some(lost) = lost {
+            err(&format!("lariat: {lost}\n  The run was ended there: a run that leaves no record is not continued."));
+        }
         let written = finish::write(&view, &self.folder, &self.copies);
         let failed = written.failed;
         let closing = closing(&view, written.closing(&self.folder), clock);

@@ -11,23 +11,27 @@ pub(super) struct Recorded {
     folder: RunFolder,
     copies: Copies,
     view: Option<RunView>,
+    lost: Option<String>,
     show: mpsc::UnboundedSender<Event>,
 }
 
 impl Recorded {
     pub(super) fn new(journal: Writer, folder: RunFolder, copies: Copies, show: mpsc::UnboundedSender<Event>) -> Self {
-        Self { journal, folder, copies, view: None, show }
+        Self { journal, folder, copies, view: None, lost: None, show }
     }
 
-    /// The story as far as it was written.
-    pub(super) fn into_view(self) -> Option<RunView> {
-        self.view
+    /// The story as far as it was written, and why it was not written to its end.
+    pub(super) fn into_story(self) -> (Option<RunView>, Option<String>) {
+        (self.view, self.lost)
     }
 }
 
 impl Sink for Recorded {
     fn put(&mut self, event: &Event) -> Result<(), NotWritten> {
-        self.journal.put(event)?;
+        if let Err(error) = self.journal.put(event) {
+            self.lost.get_or_insert_with(|| error.0.clone());
+            return Err(error);
+        }
         let folded = match &mut self.view {
             Some(view) => view.apply(event),
             None => RunView::begin(event).map(|view| self.view = Some(view)),

@@ -137,7 +137,9 @@ impl StepContext {
 
     /// A path as written in the plan: relative ones start at the plan file's folder.
     pub fn path(&self, written: &str) -> PathBuf {
-        self.scope.folder.join(written)
+        let path = self.scope.folder.join(written);
+        // A plan in the current folder has an empty one, which is no folder to run in.
+        if path.as_os_str().is_empty() { PathBuf::from(".") } else { path }
     }
 
     /// A client of the API server.

@@ -3,6 +3,7 @@
 //! Each verb is one file with one `act`. It knows its arguments and its
 //! `StepContext`; neither the engine nor its own place in the graph.
 
+mod act;
 mod apply;
 mod ask;
 mod board;
@@ -48,6 +49,7 @@ mod wait;
 mod workload;
 mod write_file;
 
+pub use act::act;
 pub use context::{Done, Memory, RunFacts, Said, StepContext};
 pub use error::Error;
 pub use mark::RUN_LABEL;

@@ -1,3 +1,9 @@
 //! The real binary from outside, and rules about the source that the compiler does not know.
 
 mod architecture;
+mod bad_cluster;
+mod bad_plan;
+mod disk;
+mod runs;
+mod signals;
+mod support;

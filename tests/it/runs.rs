@@ -62,7 +62,7 @@ fn a_timeout_kills_the_grandchildren() {
         "[plan]\nname = \"local\"\n[steps.a]\ntimeout = \"500ms\"\n\
          command = { args = [\"sh\", \"-c\", \"sleep 300 & echo $! > pid; sleep 300\"] }\n",
     );
-    bench.lariat(["run", "plan.toml"]).expect(1, &["500ms", "a"]);
+    bench.lariat(["run", "plan.toml"]).expect(1, &["0.5s", "a"]);
     let pid = std::fs::read_to_string(bench.path().join("pid")).expect("the child wrote its pid");
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
     assert!(stat.is_empty() || stat.contains(") Z "), "the grandchild lives: {stat}");
