@@ -163,6 +163,8 @@ impl fmt::Display for SkipReason {
             Self::NothingFailed => write!(f, "nothing it cleans up after failed"),
             Self::RoundFailed { step } => write!(f, "`{step}` failed and `stop-on-failure` is set"),
             Self::Group { step } => write!(f, "its group `{step}` did not get to it"),
+            // Nobody cancelled the run: this was to run beside a step that is over.
+            Self::Cancelled { by: CancelReason::Until } => write!(f, "{}", CancelReason::Until),
             Self::Cancelled { by } => write!(f, "the run was cancelled: {by}"),
         }
     }
