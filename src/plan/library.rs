@@ -122,10 +122,14 @@ impl<'f> Library<'f> {
                 Ok(source) => source,
                 Err(sentence) => {
                     self.problems.push(Problem::at(spot, sentence).split_help());
+                    file.lacks_objects = true;
                     continue;
                 }
             };
-            let Some(other) = self.parse(source, &full) else { continue };
+            let Some(other) = self.parse(source, &full) else {
+                file.lacks_objects = true;
+                continue;
+            };
             for (table, key) in &other.tables {
                 if !matches!(table.as_str(), "objects" | "checks" | "prove") {
                     let problem = Problem::at(

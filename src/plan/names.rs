@@ -92,10 +92,15 @@ impl<'a> Names<'a, '_> {
         let Some((on, spot)) = &object.on else { return };
         if on == name {
             self.problems.push(Problem::at(spot.clone(), format!("`{name}` is made from itself")));
-        } else if !self.file.objects.contains_key(on) {
+        } else if !self.has_object(on) {
             let known = self.file.objects.keys().cloned().collect();
             self.unknown(spot.clone(), format!("there is no selection `{on}`"), on, known);
         }
+    }
+
+    /// Whether there is such a selection; as far as is known, if an included file is missing.
+    fn has_object(&self, name: &str) -> bool {
+        self.file.lacks_objects || self.file.objects.contains_key(name)
     }
 
     fn object_cycles(&mut self) {
@@ -143,7 +148,7 @@ impl<'a> Names<'a, '_> {
             self.needs(&order, at);
             self.until(&level);
             for (on, span) in &step.ons {
-                if !self.file.objects.contains_key(on) {
+                if !self.has_object(on) {
                     let known = self.file.objects.keys().cloned().collect();
                     self.unknown(
                         Spot::new(self.file.source, span.clone()),
@@ -382,7 +387,7 @@ impl<'a> Names<'a, '_> {
             self.problems.push(Problem::at(spot, "name a selection: `objects.NAME`"));
             return;
         };
-        if !self.file.objects.contains_key(&spelled(name)) || name.contains('-') {
+        if !self.has_object(&spelled(name)) || name.contains('-') {
             let known = self.file.objects.keys().map(|name| in_expression(name)).collect();
             self.unknown(spot, format!("there is no selection `{name}`"), name, known);
         }

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::load::Settings;
+use super::mention::Mention;
 use super::origin::Origins;
 use super::raw::{RawFile, RawVar};
 use super::source::{Sources, tidy};
@@ -192,7 +193,7 @@ impl<'a> Binder<'a> {
                 Err(expected) => self.tell(var, format!("`{name}` comes from `${key}`, which is not {expected}")),
             }
         } else if let Some(default) = &var.default {
-            let uses: BTreeSet<&str> = default.mentions.iter().filter_map(|mention| mention.path.name(1)).collect();
+            let uses: BTreeSet<&str> = named(&default.mentions).collect();
             for used in uses {
                 if let Some((used, _)) = self.file.vars.get_key_value(used) {
                     self.value(used);
@@ -245,11 +246,16 @@ impl<'a> Binder<'a> {
     }
 }
 
+/// The vars that expressions name.
+fn named(mentions: &[Mention]) -> impl Iterator<Item = &str> {
+    mentions.iter().filter(|mention| mention.path.root() == "vars").filter_map(|mention| mention.path.name(1))
+}
+
 /// Vars that are made of each other, each circle once, as names in the order of the circle.
 pub(super) fn circles(file: &RawFile) -> Vec<Vec<String>> {
     let uses = |name: &str| -> Vec<&str> {
         let default = file.vars.get(name).and_then(|var| var.default.as_ref());
-        let used = default.into_iter().flat_map(|default| &default.mentions).filter_map(|mention| mention.path.name(1));
+        let used = default.into_iter().flat_map(|default| named(&default.mentions));
         used.filter_map(|used| file.vars.get_key_value(used).map(|(name, _)| name.as_str())).collect()
     };
     let mut circles: Vec<Vec<String>> = Vec::new();

@@ -24,6 +24,8 @@ pub(in crate::plan) struct RawFile {
     pub(in crate::plan) header: Header,
     pub(in crate::plan) vars: IndexMap<String, RawVar>,
     pub(in crate::plan) objects: IndexMap<String, RawObject>,
+    /// An included file could not be read, so that selections may be missing.
+    pub(in crate::plan) lacks_objects: bool,
     pub(in crate::plan) steps: Vec<RawStep>,
     pub(in crate::plan) outputs: Option<Written>,
     /// What `[plan]`, `[vars]`, `[objects]` and `[outputs]` name, in this file.
@@ -118,6 +120,7 @@ impl RawFile {
             header: Header::default(),
             vars: IndexMap::new(),
             objects: IndexMap::new(),
+            lacks_objects: false,
             steps: Vec::new(),
             outputs: None,
             mentions: Vec::new(),
