@@ -27,10 +27,7 @@ impl Clock {
 
     /// A clock whose first instant is handed in, for virtual time and for tests.
     pub fn starting_at(start: Timestamp) -> Self {
-        Self {
-            start,
-            zero: tokio::time::Instant::now(),
-        }
+        Self { start, zero: tokio::time::Instant::now() }
     }
 
     /// When this clock began.
@@ -55,9 +52,7 @@ impl Clock {
 }
 
 /// Microseconds since a run began: the one unit of time in events.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Elapsed(pub u64);
 

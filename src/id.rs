@@ -75,10 +75,8 @@ impl RunId {
         let text = text.into();
         let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-        let valid = text.len() <= 63
-            && text.chars().all(inner)
-            && edge(text.chars().next())
-            && edge(text.chars().last());
+        let valid =
+            text.len() <= 63 && text.chars().all(inner) && edge(text.chars().next()) && edge(text.chars().last());
         valid.then_some(Self(text))
     }
 
@@ -101,9 +99,7 @@ pub fn is_kebab(text: &str) -> bool {
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && !text.ends_with('-')
         && !text.contains("--")
-        && text
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 #[cfg(test)]

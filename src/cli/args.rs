@@ -6,7 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// proves what did, and what did not, happen while they ran.
 #[derive(Debug, Parser)]
 #[command(name = "lariat", version, about, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 pass, 1 fail, 2 plan or usage wrong (nothing was touched), 3 inconclusive,\n4 Lariat could not do its part, 130/143 cancelled by SIGINT/SIGTERM.")]
+#[command(
+    after_help = "Exit codes: 0 pass, 1 fail, 2 plan or usage wrong (nothing was touched), 3 inconclusive,\n4 Lariat could not do its part, 130/143 cancelled by SIGINT/SIGTERM."
+)]
 pub(super) struct Cli {
     /// What to do.
     #[command(subcommand)]

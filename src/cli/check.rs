@@ -8,11 +8,17 @@ use crate::text;
 pub(super) fn check(args: &CheckArgs) -> Exit {
     let mut exit = Exit::Ok;
     for path in &args.plans {
-        let asked = PlanArgs { plan: path.clone(), set: args.set.clone(), vars: args.vars.clone(), ..PlanArgs::default() };
+        let asked =
+            PlanArgs { plan: path.clone(), set: args.set.clone(), vars: args.vars.clone(), ..PlanArgs::default() };
         match door::load(&asked, args.color) {
             Ok(plan) => {
                 let (steps, selections) = (plan.walk().len(), plan.selections.len());
-                out(&format!("{}: {}, {}: no mistakes", path.display(), text::count(steps, "step"), text::count(selections, "selection")));
+                out(&format!(
+                    "{}: {}, {}: no mistakes",
+                    path.display(),
+                    text::count(steps, "step"),
+                    text::count(selections, "selection")
+                ));
                 if args.coverage {
                     out(&coverage(&plan));
                 }

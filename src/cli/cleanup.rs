@@ -189,8 +189,17 @@ fn agreed() -> bool {
 /// Runs the plan's clean-up steps under the run's own id. Says whether they passed.
 ///
 /// They leave a journal of their own: the run's is finished, or was cut, and stays as it is.
-async fn run_steps(plan: Plan, view: &RunView, folder: &Path, cluster: &Arc<dyn Cluster>, args: &CleanupArgs) -> Result<bool, Exit> {
-    let place = (1..).map(|n| folder.join(format!("cleanup-{n}"))).find(|place| !place.exists()).expect("numbers do not end");
+async fn run_steps(
+    plan: Plan,
+    view: &RunView,
+    folder: &Path,
+    cluster: &Arc<dyn Cluster>,
+    args: &CleanupArgs,
+) -> Result<bool, Exit> {
+    let place = (1..=10_000)
+        .map(|n| folder.join(format!("cleanup-{n}")))
+        .find(|place| !place.exists())
+        .expect("nobody cleans up one run ten thousand times");
     let journal = std::fs::create_dir_all(&place).map_err(|error| {
         err(&format!("lariat: `{}` can't be made: {error}", place.display()));
         Exit::Error
@@ -200,7 +209,12 @@ async fn run_steps(plan: Plan, view: &RunView, folder: &Path, cluster: &Arc<dyn 
         err(&told(&error));
         Exit::Error
     })?;
-    let known: BTreeMap<_, _> = view.rows.iter().filter(|row| !row.outputs.is_empty()).map(|row| (row.node.id.clone(), row.outputs.clone())).collect();
+    let known: BTreeMap<_, _> = view
+        .rows
+        .iter()
+        .filter(|row| !row.outputs.is_empty())
+        .map(|row| (row.node.id.clone(), row.outputs.clone()))
+        .collect();
     let mut start = view.start.clone();
     start.steps = plan.nodes();
     start.flags.push("cleanup".to_owned());
@@ -261,7 +275,8 @@ impl Sink for Told {
 async fn uninstall(left: &Leftovers, cluster: &Arc<dyn Cluster>, timeout: Duration) -> bool {
     let mut gone = true;
     for (namespace, name) in &left.releases {
-        let call = HelmCall { namespace: namespace.clone(), timeout, no_hooks: false, cancel: CancellationToken::new() };
+        let call =
+            HelmCall { namespace: namespace.clone(), timeout, no_hooks: false, cancel: CancellationToken::new() };
         match cluster.helm().uninstall(name, &call).await {
             Ok(_) => out(&format!("release {name} in {namespace} uninstalled")),
             Err(error) => {

@@ -35,11 +35,11 @@ pub(super) async fn doctor(args: &DoctorArgs) -> Exit {
     if let Some(plan) = plan.as_ref().filter(|plan| plan.needs_cluster()) {
         cluster(plan, args, needs.helm, &mut findings).await;
     } else if plan.is_some() {
-        findings.good("the plan needs no cluster".to_owned());
+        findings.good("the plan needs no cluster");
     } else {
         match on_path("helm") {
             Some(path) => findings.good(format!("`helm` is {}", path.display())),
-            None => findings.bad("`helm` is not on PATH; plans with helm steps need helm 3.10 or newer, or helm 4".to_owned()),
+            None => findings.bad("`helm` is not on PATH; plans with helm steps need helm 3.10 or newer, or helm 4"),
         }
     }
     findings.tell()
@@ -52,12 +52,12 @@ struct Findings {
 }
 
 impl Findings {
-    fn good(&mut self, said: String) {
-        self.lines.push(format!("ok       {said}"));
+    fn good(&mut self, said: impl AsRef<str>) {
+        self.lines.push(format!("ok       {}", said.as_ref()));
     }
 
-    fn bad(&mut self, said: String) {
-        self.lines.push(format!("MISSING  {said}"));
+    fn bad(&mut self, said: impl AsRef<str>) {
+        self.lines.push(format!("MISSING  {}", said.as_ref()));
         self.bad += 1;
     }
 
@@ -84,7 +84,9 @@ impl Needs {
         for step in plan.map(Plan::walk).unwrap_or_default() {
             let Body::Verb(verb) = &step.body else { continue };
             match verb.as_ref() {
-                Verb::HelmInstall(_) | Verb::HelmUpgrade(_) | Verb::HelmRollback(_) | Verb::HelmUninstall(_) => needs.helm = true,
+                Verb::HelmInstall(_) | Verb::HelmUpgrade(_) | Verb::HelmRollback(_) | Verb::HelmUninstall(_) => {
+                    needs.helm = true;
+                }
                 Verb::Command(command) => {
                     if let Some(program) = command.args.plain().and_then(|args| args.first())
                         && !program.contains('/')
@@ -101,19 +103,18 @@ impl Needs {
 
 async fn cluster(plan: &Plan, args: &DoctorArgs, helm: bool, findings: &mut Findings) {
     let Some(context) = &args.cluster.context else {
-        findings.bad("the plan needs a cluster; name one with `--context NAME` to have it looked at".to_owned());
+        findings.bad("the plan needs a cluster; name one with `--context NAME` to have it looked at");
         return;
     };
-    let opened = match door::connect(context, &args.cluster).await {
-        Ok(opened) => opened,
-        Err(_) => {
-            findings.bad(format!("the context `{context}` can't be used; the lines above say why"));
-            return;
-        }
+    let Ok(opened) = door::connect(context, &args.cluster).await else {
+        findings.bad(format!("the context `{context}` can't be used; the lines above say why"));
+        return;
     };
     if let Some(identity) = opened.cluster.identity() {
-        let nodes = identity.nodes.map_or_else(|| "nodes can't be listed".to_owned(), |nodes| text::count(nodes, "node"));
-        findings.good(format!("the context `{context}` answers: {} {} with {nodes}", identity.server, identity.version));
+        let nodes =
+            identity.nodes.map_or_else(|| "nodes can't be listed".to_owned(), |nodes| text::count(nodes, "node"));
+        findings
+            .good(format!("the context `{context}` answers: {} {} with {nodes}", identity.server, identity.version));
     }
     let harming = plan.harming().len();
     if harming > 0 && !opened.may_harm {
@@ -130,10 +131,15 @@ async fn cluster(plan: &Plan, args: &DoctorArgs, helm: bool, findings: &mut Find
 /// Whether run folders can be made.
 fn folder(reports: &Path, findings: &mut Findings) {
     let probe = reports.join(".lariat-doctor");
-    let made = std::fs::create_dir_all(reports).and_then(|()| std::fs::write(&probe, b"")).and_then(|()| std::fs::remove_file(&probe));
+    let made = std::fs::create_dir_all(reports)
+        .and_then(|()| std::fs::write(&probe, b""))
+        .and_then(|()| std::fs::remove_file(&probe));
     match made {
         Ok(()) => findings.good(format!("run folders can be made in `{}`", reports.display())),
-        Err(error) => findings.bad(format!("run folders can't be made in `{}`: {error}; choose another with `--reports FOLDER`", reports.display())),
+        Err(error) => findings.bad(format!(
+            "run folders can't be made in `{}`: {error}; choose another with `--reports FOLDER`",
+            reports.display()
+        )),
     }
 }
 

@@ -35,7 +35,9 @@ fn settings(args: &PlanArgs) -> Result<Settings, Exit> {
         only: args.only.clone(),
         skip: args.skip.clone(),
         vars: serde_json::Map::new(),
-        env: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect(),
+        env: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
     })
 }
 
@@ -45,7 +47,9 @@ pub(super) async fn cluster(plan: &Plan, args: &ClusterArgs) -> Result<Opened, E
         return Ok(Opened { cluster: Arc::new(Local::new(&cache(), USER_AGENT)), may_harm: true });
     }
     let Some(context) = &args.context else {
-        err("lariat: this plan needs a cluster, and none is taken unasked: name one with `--context NAME` (`kubectl config get-contexts` lists them)");
+        err(
+            "lariat: this plan needs a cluster, and none is taken unasked: name one with `--context NAME` (`kubectl config get-contexts` lists them)",
+        );
         return Err(Exit::Usage);
     };
     connect(context, args).await

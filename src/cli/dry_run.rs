@@ -1,8 +1,8 @@
 use std::fmt::Write as _;
 
 use crate::graph::{self, Graph};
-use crate::plan::{Body, Plan, Step};
 use crate::plan::verb::Verb;
+use crate::plan::{Body, Plan, Step};
 use crate::text;
 
 /// What a run would do, from the plan alone: its graph, who is harmed, what is made.

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kube::api::{DeleteParams, ListParams};
@@ -35,7 +35,7 @@ pub(super) struct Leftover {
 /// kind that can be listed and deleted.
 pub(super) async fn leftovers(client: &Client, run: &RunId) -> kube::Result<Leftovers> {
     let mut found = Leftovers { releases: releases(client, run).await?, objects: Vec::new() };
-    let mut seen = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     let labelled = ListParams::default().labels(&format!("{RUN_LABEL}={run}"));
     let discovery = Discovery::new(client.clone()).run().await?;
     for group in discovery.groups() {
@@ -52,7 +52,7 @@ pub(super) async fn leftovers(client: &Client, run: &RunId) -> kube::Result<Left
             };
             for item in list.items {
                 let owned = item.metadata.owner_references.as_ref().is_some_and(|owners| !owners.is_empty());
-                let new = seen.insert(item.metadata.uid.clone(), ()).is_none();
+                let new = seen.insert(item.metadata.uid.clone());
                 // What belongs to something goes with it; helm's own records go with their release.
                 if new && !owned && !is_release_record(&item) {
                     let namespaced = item.metadata.namespace.is_some();
@@ -127,7 +127,11 @@ impl Leftover {
             return Ok(None);
         }
         let finalizers = now.metadata.finalizers.unwrap_or_default();
-        let held = if finalizers.is_empty() { String::new() } else { format!(", held by finalizer {}", crate::text::and(&finalizers)) };
+        let held = if finalizers.is_empty() {
+            String::new()
+        } else {
+            format!(", held by finalizer {}", crate::text::and(&finalizers))
+        };
         Ok(Some(format!("{}{held}", self.called())))
     }
 }

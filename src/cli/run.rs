@@ -114,7 +114,12 @@ impl Prepared {
         let terminal = tokio::spawn(narrate(Terminal::new(self.look, Output::standard()), clock, shown));
         let mut sink = Recorded::new(self.journal, self.folder.clone(), self.copies.clone(), show);
         let order = Order {
-            run: RunFacts { id: self.start.run.clone(), plan: self.plan.name.clone(), seed: self.start.seed, dir: self.folder.path().to_owned() },
+            run: RunFacts {
+                id: self.start.run.clone(),
+                plan: self.plan.name.clone(),
+                seed: self.start.seed,
+                dir: self.folder.path().to_owned(),
+            },
             mask: Mask::new(self.plan.secrets.iter().map(|(_, value)| value.clone())),
             plan: self.plan,
             start: self.start,
@@ -128,7 +133,10 @@ impl Prepared {
         let (view, lost) = sink.into_story();
         let Ok(mut terminal) = terminal.await else { return Exit::Error };
         let Some(view) = view else {
-            err(&format!("lariat: {}\n  The first event could not be written, so nothing was done.", lost.unwrap_or_default()));
+            err(&format!(
+                "lariat: {}\n  The first event could not be written, so nothing was done.",
+                lost.unwrap_or_default()
+            ));
             return Exit::Error;
         };
         if let Some(lost) = lost {
@@ -169,7 +177,11 @@ fn closing(view: &RunView, closing: Closing, clock: Clock) -> Closing {
     let mut closing = Closing { real, critical: critical(view), ..closing };
     let second = view.cancelled.is_some_and(|(_, by)| by == CancelReason::SecondSignal);
     if view.start.cluster.is_some() && (second || !view.is_complete()) {
-        closing.extra.push(format!("left in the cluster: what carries the label {}={}", crate::step::RUN_LABEL, view.start.run));
+        closing.extra.push(format!(
+            "left in the cluster: what carries the label {}={}",
+            crate::step::RUN_LABEL,
+            view.start.run
+        ));
     }
     if let Some(cluster) = &view.start.cluster
         && view.verdict() != crate::event::Verdict::Pass
@@ -184,7 +196,7 @@ fn critical(view: &RunView) -> Vec<(crate::id::StepId, crate::clock::Elapsed)> {
     let times = view.rows.iter().filter_map(|row| Some((row.node.id.clone(), row.started?, row.ended?)));
     let times: Vec<_> = times.collect();
     let (path, _) = Graph::new(&view.start.steps).critical_path(&times);
-    let took = |id: &crate::id::StepId| view.row(id).and_then(|row| row.took());
+    let took = |id: &crate::id::StepId| view.row(id).and_then(crate::view::Row::took);
     path.into_iter().filter_map(|id| took(&id).map(|took| (id.clone(), took))).collect()
 }
 
@@ -193,8 +205,15 @@ fn start(plan: &Plan, args: &RunArgs, seed: u64, id: RunId, cluster: &Arc<dyn Cl
         let name = written.split('=').next().unwrap_or_default();
         plan.secrets.iter().any(|(secret, _)| secret == name)
     };
-    let set = args.plan.set.iter().map(|written| if secret(written) { format!("{}=", written.split('=').next().unwrap_or_default()) } else { written.clone() });
-    let flags = args.plan.only.iter().map(|step| format!("--only {step}")).chain(args.plan.skip.iter().map(|step| format!("--skip {step}")));
+    let set = args.plan.set.iter().map(|written| {
+        if secret(written) { format!("{}=", written.split('=').next().unwrap_or_default()) } else { written.clone() }
+    });
+    let flags = args
+        .plan
+        .only
+        .iter()
+        .map(|step| format!("--only {step}"))
+        .chain(args.plan.skip.iter().map(|step| format!("--skip {step}")));
     RunStart {
         format: FORMAT,
         lariat: env!("CARGO_PKG_VERSION").to_owned(),
@@ -220,7 +239,11 @@ fn start(plan: &Plan, args: &RunArgs, seed: u64, id: RunId, cluster: &Arc<dyn Cl
 /// A command line that runs the same again. Secret values have to be given anew.
 fn repro(plan: &PlanArgs, args: &RunArgs, seed: u64) -> String {
     let path = finish::shown(&plan.plan);
-    let mut words = match path.strip_prefix("plans/").and_then(|name| name.strip_suffix(".toml")).filter(|name| !name.contains('/')) {
+    let mut words = match path
+        .strip_prefix("plans/")
+        .and_then(|name| name.strip_suffix(".toml"))
+        .filter(|name| !name.contains('/'))
+    {
         Some(name) => vec!["just".to_owned(), "plan".to_owned(), name.to_owned()],
         None => vec!["lariat".to_owned(), "run".to_owned(), quote(&path)],
     };
@@ -245,7 +268,11 @@ fn repro(plan: &PlanArgs, args: &RunArgs, seed: u64) -> String {
 /// A word as a shell takes it.
 fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+[]".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// A seed that nobody chose: what the standard library draws for its hash maps.
@@ -258,14 +285,16 @@ fn draw() -> u64 {
 fn run_id(plan: &str, clock: &Clock, seed: u64) -> RunId {
     let name: String = plan.chars().take(32).collect();
     let start = clock.start().strftime("%Y%m%dt%H%M%Sz");
-    RunId::new(format!("{}-{start}-{:04x}", name.trim_end_matches('-'), seed % 0x1_0000)).expect("a plan's name begins a label value")
+    RunId::new(format!("{}-{start}-{:04x}", name.trim_end_matches('-'), seed % 0x1_0000))
+        .expect("a plan's name begins a label value")
 }
 
 /// The first signal asks the run to end, the second to leave at once.
 fn signals() -> mpsc::UnboundedReceiver<CancelReason> {
     let (send, receive) = mpsc::unbounded_channel();
     tokio::spawn(async move {
-        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
             return;
         };
         let mut first = true;

@@ -25,13 +25,7 @@ pub struct Failure {
 impl Failure {
     /// A failure that needs no more than its sentence.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Self {
-            class,
-            message: message.into(),
-            causes: Vec::new(),
-            expected: None,
-            observed: Vec::new(),
-        }
+        Self { class, message: message.into(), causes: Vec::new(), expected: None, observed: Vec::new() }
     }
 }
 

@@ -105,10 +105,7 @@ impl EventKind {
             | Self::StepUp { step }
             | Self::StepFinished { step, .. }
             | Self::StepSkipped { step, .. } => Some(step),
-            Self::RunStarted(_)
-            | Self::CancelRequested { .. }
-            | Self::Warned { .. }
-            | Self::RunFinished { .. } => None,
+            Self::RunStarted(_) | Self::CancelRequested { .. } | Self::Warned { .. } | Self::RunFinished { .. } => None,
         }
     }
 }

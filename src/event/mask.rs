@@ -20,10 +20,7 @@ const SHORTEST: usize = 4;
 impl Mask {
     /// Hides these values wherever they occur.
     pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
-        let mut secrets: Vec<String> = secrets
-            .into_iter()
-            .filter(|s| s.len() >= SHORTEST)
-            .collect();
+        let mut secrets: Vec<String> = secrets.into_iter().filter(|s| s.len() >= SHORTEST).collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets.dedup();
         Self { secrets }
@@ -46,10 +43,10 @@ impl Mask {
         let Ok(mut json) = serde_json::to_value(&event.kind) else {
             return event;
         };
-        if self.value(&mut json) {
-            if let Ok(kind) = serde_json::from_value(json) {
-                return Event { kind, ..event };
-            }
+        if self.value(&mut json)
+            && let Ok(kind) = serde_json::from_value(json)
+        {
+            return Event { kind, ..event };
         }
         event
     }
@@ -63,12 +60,8 @@ impl Mask {
                 *text = masked;
                 changed
             }
-            Value::Array(items) => items
-                .iter_mut()
-                .fold(false, |changed, item| self.value(item) | changed),
-            Value::Object(map) => map
-                .values_mut()
-                .fold(false, |changed, item| self.value(item) | changed),
+            Value::Array(items) => items.iter_mut().fold(false, |changed, item| self.value(item) | changed),
+            Value::Object(map) => map.values_mut().fold(false, |changed, item| self.value(item) | changed),
             Value::Null | Value::Bool(_) | Value::Number(_) => false,
         }
     }
@@ -77,19 +70,14 @@ impl Mask {
 /// Replaces JSON Web Tokens (three base64url parts, the first beginning with
 /// `{"` in base64, `eyJ`) and what follows `Bearer `.
 fn hide_tokens(text: String) -> String {
-    let is_token =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=' | '+' | '/');
+    let is_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=' | '+' | '/');
     let mut rest = text.as_str();
     let mut out = String::new();
     while let Some((at, keep)) = next_token(rest) {
         let tail = &rest[at + keep..];
         let end = tail.find(|c| !is_token(c)).unwrap_or(tail.len());
         out.push_str(&rest[..at + keep]);
-        let looks_secret = if keep > 0 {
-            end >= SHORTEST
-        } else {
-            tail[..end].matches('.').count() == 2
-        };
+        let looks_secret = if keep > 0 { end >= SHORTEST } else { tail[..end].matches('.').count() == 2 };
         out.push_str(if looks_secret { HIDDEN } else { &tail[..end] });
         rest = &tail[end..];
     }
@@ -115,15 +103,9 @@ mod tests {
         for (text, masked) in [
             ("a hunter22-long b hunter22", "a *** b ***"),
             ("step 1 of 1", "step 1 of 1"),
-            (
-                "Authorization: Bearer abc.def-123 ok",
-                "Authorization: Bearer *** ok",
-            ),
+            ("Authorization: Bearer abc.def-123 ok", "Authorization: Bearer *** ok"),
             ("t=eyJhbGciOi.eyJzdWIi.c2ln;", "t=***;"),
-            (
-                "the eyJ prefix alone, eyJa.b",
-                "the eyJ prefix alone, eyJa.b",
-            ),
+            ("the eyJ prefix alone, eyJa.b", "the eyJ prefix alone, eyJa.b"),
             ("ünïcode Bearer é", "ünïcode Bearer é"),
         ] {
             assert_eq!(mask.text(text), masked, "{text}");
@@ -133,16 +115,8 @@ mod tests {
     #[test]
     fn an_event_keeps_its_shape() {
         let mask = Mask::new(["hunter22".into()]);
-        let event = Event {
-            seq: 3,
-            at: Elapsed(1),
-            kind: EventKind::Warned {
-                message: "pass hunter22".into(),
-            },
-        };
-        let EventKind::Warned { message } = mask.event(event).kind else {
-            panic!("the kind changed")
-        };
+        let event = Event { seq: 3, at: Elapsed(1), kind: EventKind::Warned { message: "pass hunter22".into() } };
+        let EventKind::Warned { message } = mask.event(event).kind else { panic!("the kind changed") };
         assert_eq!(message, "pass ***");
     }
 }

@@ -63,10 +63,8 @@ impl Note {
     }
 
     /// A named value.
+    #[expect(clippy::needless_pass_by_value, reason = "numbers are handed over as they are")]
     pub fn pair(key: impl Into<String>, value: impl ToString) -> Self {
-        Self::Pair {
-            key: key.into(),
-            value: value.to_string(),
-        }
+        Self::Pair { key: key.into(), value: value.to_string() }
     }
 }

@@ -139,10 +139,7 @@ impl SkipReason {
     pub fn by_choice(&self) -> bool {
         match self {
             Self::If { .. } | Self::Flag { .. } | Self::NoCells | Self::NothingFailed => true,
-            Self::Need { .. }
-            | Self::RoundFailed { .. }
-            | Self::Group { .. }
-            | Self::Cancelled { .. } => false,
+            Self::Need { .. } | Self::RoundFailed { .. } | Self::Group { .. } | Self::Cancelled { .. } => false,
         }
     }
 }
@@ -150,10 +147,7 @@ impl SkipReason {
 impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Need {
-                step,
-                outcome: outcome @ (Outcome::Failed | Outcome::Errored),
-            } => {
+            Self::Need { step, outcome: outcome @ (Outcome::Failed | Outcome::Errored) } => {
                 write!(f, "it needs `{step}`, which {outcome}")
             }
             Self::Need { step, outcome } => write!(f, "it needs `{step}`, which was {outcome}"),
@@ -177,8 +171,6 @@ mod tests {
     #[test]
     fn the_worst_verdict_stands() {
         use Verdict::{Cancelled, Error, Fail, Inconclusive, Pass};
-        assert!(
-            Fail > Error && Error > Inconclusive && Inconclusive > Cancelled && Cancelled > Pass
-        );
+        assert!(Fail > Error && Error > Inconclusive && Inconclusive > Cancelled && Cancelled > Pass);
     }
 }

@@ -1,6 +1,7 @@
 use super::{
-    Done, Error, StepContext, apply, collect, command, delete, download, drain, edit_constant, exec, helm_install, helm_rollback, helm_uninstall,
-    helm_upgrade, http, patch, pod_kill, sleep, steady_io, verify_file, wait, workload, write_file,
+    Done, Error, StepContext, apply, collect, command, delete, download, drain, edit_constant, exec, helm_install,
+    helm_rollback, helm_uninstall, helm_upgrade, http, patch, pod_kill, sleep, steady_io, verify_file, wait, workload,
+    write_file,
 };
 use crate::plan::Verb;
 

@@ -29,37 +29,17 @@ const RANKS: &[(&str, u8)] = &[
 
 /// Edges that the ranks would allow and the design forbids, with the reason.
 const FORBIDDEN: &[(&str, &str, &str)] = &[
-    (
-        "report",
-        "plan",
-        "a report is a fold of the journal: it works without the plan",
-    ),
-    (
-        "report",
-        "cluster",
-        "a report is a fold of the journal: it works without a cluster",
-    ),
-    (
-        "graph",
-        "plan",
-        "the graph is drawn from a journal too, so it stands on events alone",
-    ),
+    ("report", "plan", "a report is a fold of the journal: it works without the plan"),
+    ("report", "cluster", "a report is a fold of the journal: it works without a cluster"),
+    ("graph", "plan", "the graph is drawn from a journal too, so it stands on events alone"),
     ("view", "plan", "a view is a fold of events"),
     ("journal", "plan", "the journal keeps events"),
-    (
-        "step",
-        "sim",
-        "a step can't tell the embedded cluster from a real one",
-    ),
+    ("step", "sim", "a step can't tell the embedded cluster from a real one"),
     ("step", "report", "a step does not show anything"),
     ("step", "view", "a step does not read its own story"),
     ("step", "journal", "only the engine's sink writes"),
     ("step", "graph", "a step does not know its place"),
-    (
-        "engine",
-        "sim",
-        "the engine can't tell the embedded cluster from a real one",
-    ),
+    ("engine", "sim", "the engine can't tell the embedded cluster from a real one"),
     ("engine", "journal", "the engine hands events to a sink"),
     ("engine", "view", "the engine hands events to a sink"),
     ("engine", "report", "the engine hands events to a sink"),
@@ -95,76 +75,41 @@ fn imports_flow_one_way() {
         for (line, other) in uses_of_rooms(&text) {
             let at = format!("{}:{line}", file.display());
             match ranks.get(other.as_str()) {
-                None => {
-                    writeln!(wrong, "{at}: `{other}` has no rank").expect("a String takes text")
-                }
+                None => writeln!(wrong, "{at}: `{other}` has no rank").expect("a String takes text"),
                 Some(_) if other == room => {}
                 Some(other_rank) if other_rank >= rank => {
-                    writeln!(
-                        wrong,
-                        "{at}: `{room}` (rank {rank}) imports `{other}` (rank {other_rank})"
-                    )
-                    .expect("a String takes text");
+                    writeln!(wrong, "{at}: `{room}` (rank {rank}) imports `{other}` (rank {other_rank})")
+                        .expect("a String takes text");
                 }
                 Some(_) => {
-                    for (_, _, why) in FORBIDDEN
-                        .iter()
-                        .filter(|(from, to, _)| *from == room && *to == other)
-                    {
-                        writeln!(wrong, "{at}: `{room}` imports `{other}`, but {why}")
-                            .expect("a String takes text");
+                    for (_, _, why) in FORBIDDEN.iter().filter(|(from, to, _)| *from == room && *to == other) {
+                        writeln!(wrong, "{at}: `{room}` imports `{other}`, but {why}").expect("a String takes text");
                     }
                 }
             }
         }
-        for name in CRATES
-            .iter()
-            .filter(|(of, _)| *of == room)
-            .flat_map(|(_, names)| *names)
-        {
+        for name in CRATES.iter().filter(|(of, _)| *of == room).flat_map(|(_, names)| *names) {
             if text.contains(&format!("use {name}::")) || text.contains(&format!(" {name}::")) {
-                writeln!(wrong, "{}: `{room}` must not know `{name}`", file.display())
-                    .expect("a String takes text");
+                writeln!(wrong, "{}: `{room}` must not know `{name}`", file.display()).expect("a String takes text");
             }
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "imports that flow the wrong way:\n{wrong}"
-    );
+    assert!(wrong.is_empty(), "imports that flow the wrong way:\n{wrong}");
 }
 
 #[test]
 fn every_room_has_a_rank_and_stands_in_order() {
     let lib = fs::read_to_string(root().join("src/lib.rs")).expect("src/lib.rs can be read");
-    let declared: Vec<&str> = lib
-        .lines()
-        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
-        .collect();
+    let declared: Vec<&str> = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
     let ranks: BTreeMap<&str, u8> = RANKS.iter().copied().collect();
-    let order: Vec<u8> = declared
-        .iter()
-        .map(|room| {
-            *ranks
-                .get(room)
-                .unwrap_or_else(|| panic!("`{room}` has no rank"))
-        })
-        .collect();
-    assert!(
-        order.is_sorted(),
-        "rooms stand in `lib.rs` in the order of their ranks: {declared:?} {order:?}"
-    );
+    let order: Vec<u8> =
+        declared.iter().map(|room| *ranks.get(room).unwrap_or_else(|| panic!("`{room}` has no rank"))).collect();
+    assert!(order.is_sorted(), "rooms stand in `lib.rs` in the order of their ranks: {declared:?} {order:?}");
 }
 
 #[test]
 fn nothing_asks_the_time_but_the_clock() {
-    let banned = [
-        "Instant::now",
-        "SystemTime::now",
-        "Timestamp::now",
-        "thread::sleep",
-        "Utc::now",
-    ];
+    let banned = ["Instant::now", "SystemTime::now", "Timestamp::now", "thread::sleep", "Utc::now"];
     let mut wrong = Vec::new();
     for file in sources() {
         if file.ends_with("src/clock.rs") {
@@ -185,11 +130,7 @@ fn nothing_asks_the_time_but_the_clock() {
             }
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "only src/clock.rs asks the time:\n{}",
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "only src/clock.rs asks the time:\n{}", wrong.join("\n"));
 }
 
 fn root() -> PathBuf {
@@ -219,9 +160,7 @@ fn sources() -> Vec<PathBuf> {
 
 /// The room a file belongs to; `None` for `main.rs` and `lib.rs`.
 fn room_of(file: &Path) -> Option<String> {
-    let inside = file
-        .strip_prefix(root().join("src"))
-        .expect("sources are below src");
+    let inside = file.strip_prefix(root().join("src")).expect("sources are below src");
     let first = inside.components().next()?.as_os_str().to_str()?;
     match first {
         "main.rs" | "lib.rs" => None,
@@ -230,10 +169,7 @@ fn room_of(file: &Path) -> Option<String> {
 }
 
 fn without_comments(text: &str) -> String {
-    let strip = |line: &str| {
-        line.find("//")
-            .map_or(line.to_owned(), |at| line[..at].to_owned())
-    };
+    let strip = |line: &str| line.find("//").map_or(line.to_owned(), |at| line[..at].to_owned());
     text.lines().map(strip).collect::<Vec<_>>().join("\n")
 }
 
@@ -243,11 +179,7 @@ fn uses_of_rooms(text: &str) -> Vec<(usize, String)> {
     for (at, _) in text.match_indices("crate::") {
         let line = text[..at].matches('\n').count() + 1;
         let rest = &text[at + "crate::".len()..];
-        let word = |text: &str| {
-            text.chars()
-                .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-                .collect::<String>()
-        };
+        let word = |text: &str| text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>();
         if let Some(inside) = rest.strip_prefix('{') {
             let mut depth = 0;
             let mut item = String::new();
