@@ -46,8 +46,8 @@ pub struct Fetched {
     pub path: PathBuf,
     /// Its digest, lower-case hexadecimal.
     pub sha512: String,
-    /// Its digest, lower-case hexadecimal.
-    pub sha256: String,
+    /// Its digest, lower-case hexadecimal, if this one was wanted: counting it takes time.
+    pub sha256: Option<String>,
     /// Its size.
     pub bytes: u64,
     /// Which of the given addresses it came from; `None` if the cache had it.

@@ -7,7 +7,7 @@ use crate::plan::verb::Download;
 
 /// Fetches a file into the cache, checked by what is known of it.
 ///
-/// Outputs: `path`, `sha512`, `sha256`, `bytes`.
+/// Outputs: `path`, `sha512`, `bytes`, and `sha256` if one was asked for.
 pub(super) async fn act(args: &Download, ctx: &StepContext) -> Result<Done, Error> {
     let mut urls = vec![ctx.get(&args.url)?];
     urls.extend(ctx.get(&args.mirrors)?);
@@ -39,11 +39,14 @@ pub(super) async fn act(args: &Download, ctx: &StepContext) -> Result<Done, Erro
     if wanted.sha512.is_none() && wanted.sha256.is_none() {
         ctx.note(Note::text("no digest was asked for, so that nothing vouches for the file but its server"));
     }
-    Ok(Done::default()
+    let done = Done::default()
         .with("path", fetched.path.to_string_lossy())
         .with("sha512", fetched.sha512)
-        .with("sha256", fetched.sha256)
-        .with("bytes", fetched.bytes))
+        .with("bytes", fetched.bytes);
+    Ok(match fetched.sha256 {
+        Some(sha256) => done.with("sha256", sha256),
+        None => done,
+    })
 }
 
 /// A size as people read it: `512 B`, `1.2 MiB`.

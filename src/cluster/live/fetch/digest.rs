@@ -4,10 +4,13 @@ use ring::digest::{Context, SHA256, SHA512};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 
-/// Both digests of what went by, and how much it was.
+/// The digests of what went by, and how much it was.
+///
+/// SHA-512 is what the cache goes by. SHA-256 is counted only for those who ask for
+/// it: a download is as fast as its digests.
 pub(super) struct Digests {
     sha512: Context,
-    sha256: Context,
+    sha256: Option<Context>,
     bytes: u64,
 }
 
@@ -15,18 +18,20 @@ pub(super) struct Digests {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sums {
     pub(super) sha512: String,
-    pub(super) sha256: String,
+    pub(super) sha256: Option<String>,
     pub(super) bytes: u64,
 }
 
 impl Digests {
-    pub(super) fn new() -> Self {
-        Self { sha512: Context::new(&SHA512), sha256: Context::new(&SHA256), bytes: 0 }
+    pub(super) fn new(with_sha256: bool) -> Self {
+        Self { sha512: Context::new(&SHA512), sha256: with_sha256.then(|| Context::new(&SHA256)), bytes: 0 }
     }
 
     pub(super) fn update(&mut self, bytes: &[u8]) {
         self.sha512.update(bytes);
-        self.sha256.update(bytes);
+        if let Some(sha256) = &mut self.sha256 {
+            sha256.update(bytes);
+        }
         self.bytes += bytes.len() as u64;
     }
 
@@ -37,7 +42,7 @@ impl Digests {
     pub(super) fn finish(self) -> Sums {
         Sums {
             sha512: hex(self.sha512.finish().as_ref()),
-            sha256: hex(self.sha256.finish().as_ref()),
+            sha256: self.sha256.map(|sha256| hex(sha256.finish().as_ref())),
             bytes: self.bytes,
         }
     }

@@ -86,7 +86,8 @@ impl Downloads {
         let name = goal.name();
         let _lock = self.store.lock(&name, &|have| tell(have, goal.bytes)).await?;
         if let Some(sha512) = goal.known_digest(&self.store)
-            && let Some((path, sums)) = self.store.whole(&sha512, &|done| tell(done, goal.bytes)).await
+            && let Some((path, sums)) =
+                self.store.whole(&sha512, goal.sha256.is_some(), &|done| tell(done, goal.bytes)).await
         {
             goal.check(&format!("`{}` in the cache", path.display()), &sums)?;
             return Ok(fetched(path, sums, None, 0));
@@ -115,7 +116,16 @@ impl Downloads {
         progress: Progressed<'_>,
     ) -> Result<Fetched, Fault> {
         let client = self.client().map_err(|error| Fault { next: Next::Stop, ..Fault::from(error) })?;
-        let transfer = Transfer { client, store: &self.store, name, url, shown, bytes: goal.bytes, progress };
+        let transfer = Transfer {
+            client,
+            store: &self.store,
+            name,
+            url,
+            shown,
+            bytes: goal.bytes,
+            sha256: goal.sha256.is_some(),
+            progress,
+        };
         let known = if goal.has_digest() { None } else { self.known(url).await };
         let mut waits = self.patience.waits.iter();
         let (mut tries, mut resumed) = (0, 0);
@@ -160,7 +170,7 @@ impl Downloads {
         if version.etag.is_none() && version.last_modified.is_none() {
             return None;
         }
-        let (path, sums) = self.store.whole(version.sha512.as_deref()?, &|_| {}).await?;
+        let (path, sums) = self.store.whole(version.sha512.as_deref()?, false, &|_| {}).await?;
         Some((version, path, sums))
     }
 }
@@ -256,10 +266,10 @@ impl Goal {
 
     /// Holds what came against what is wanted.
     fn check(&self, what: &str, sums: &Sums) -> Result<(), FetchError> {
-        let digests = [("SHA-512", &self.sha512, &sums.sha512), ("SHA-256", &self.sha256, &sums.sha256)];
-        let wrong = digests.iter().find_map(|(name, expected, found)| {
-            let expected = expected.as_ref().filter(|expected| expected != found)?;
-            Some(format!("{what} has the {name} {found}, expected {expected}"))
+        let digests = [("SHA-512", &self.sha512, Some(&sums.sha512)), ("SHA-256", &self.sha256, sums.sha256.as_ref())];
+        let wrong = digests.into_iter().find_map(|(name, expected, found)| {
+            let (expected, found) = expected.as_ref().zip(found)?;
+            (expected != found).then(|| format!("{what} has the {name} {found}, expected {expected}"))
         });
         let wrong = wrong.or_else(|| {
             let expected = self.bytes.filter(|expected| *expected != sums.bytes)?;

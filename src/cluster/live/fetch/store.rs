@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// ```text
 /// sha512/<digest>     whole files
-/// sha256/<digest>     the SHA-512 of the file with this SHA-256
+/// sha256/<digest>     the SHA-512 of the file with this SHA-256, if it was wanted once
 /// urls/<name>.json    what an address gave last, to be asked whether it changed
 /// partial/<name>      what came so far, and <name>.json: from where, and which version
 /// locks/<name>        held while somebody fetches
@@ -90,10 +90,15 @@ impl Store {
     }
 
     /// The whole file with this digest, if it is there and still has it.
-    pub(super) async fn whole(&self, sha512: &str, read: &(dyn Fn(u64) + Send + Sync)) -> Option<(PathBuf, Sums)> {
+    pub(super) async fn whole(
+        &self,
+        sha512: &str,
+        with_sha256: bool,
+        read: &(dyn Fn(u64) + Send + Sync),
+    ) -> Option<(PathBuf, Sums)> {
         let path = self.path("sha512", sha512);
         let mut file = File::open(&path).await.ok()?;
-        let mut digests = Digests::new();
+        let mut digests = Digests::new(with_sha256);
         digests.read(&mut file, read).await.ok()?;
         let sums = digests.finish();
         if sums.sha512 == sha512 {
@@ -104,7 +109,7 @@ impl Store {
         None
     }
 
-    /// The SHA-512 of the file with this SHA-256, if one was fetched.
+    /// The SHA-512 of the file with this SHA-256, if it was wanted once, if one was fetched.
     pub(super) fn by_sha256(&self, sha256: &str) -> Option<String> {
         fs::read_to_string(self.path("sha256", sha256)).ok().map(|text| text.trim().to_owned())
     }
@@ -152,8 +157,10 @@ impl Store {
         let path = self.place("sha512", &sums.sha512)?;
         fs::rename(self.path("partial", name), &path).map_err(|error| self.trouble("write", &path, &error))?;
         self.forget(name);
-        let by_sha256 = self.place("sha256", &sums.sha256)?;
-        fs::write(&by_sha256, &sums.sha512).map_err(|error| self.trouble("write", &by_sha256, &error))?;
+        if let Some(sha256) = &sums.sha256 {
+            let path = self.place("sha256", sha256)?;
+            fs::write(&path, &sums.sha512).map_err(|error| self.trouble("write", &path, &error))?;
+        }
         version.sha512 = Some(sums.sha512.clone());
         version.total = Some(sums.bytes);
         let name = format!("{}.json", super::digest::name_of(&version.url));

@@ -31,6 +31,8 @@ pub(super) struct Transfer<'a> {
     pub(super) shown: &'a str,
     /// The size that it must have.
     pub(super) bytes: Option<u64>,
+    /// Whether its SHA-256 is wanted too.
+    pub(super) sha256: bool,
     pub(super) progress: &'a (dyn Fn(u64, Option<u64>) + Send + Sync),
 }
 
@@ -90,7 +92,7 @@ impl Transfer<'_> {
         let Some((version, have)) = partial else {
             return self.all(known).await;
         };
-        let mut digests = Digests::new();
+        let mut digests = Digests::new(self.sha256);
         let file = self.store.resume(self.name, &mut digests).await.map_err(Fault::stop)?;
         if version.total == Some(have) {
             return Ok(Came::Whole { version, sums: digests.finish(), resumed: true });
@@ -162,7 +164,7 @@ impl Transfer<'_> {
         };
         self.check_size(version.total, false)?;
         let file = self.store.begin(self.name, &version).await.map_err(Fault::stop)?;
-        self.write(response, version, file, Digests::new(), resumed).await
+        self.write(response, version, file, Digests::new(self.sha256), resumed).await
     }
 
     /// Streams the body behind what is in the file, digesting on the way.
