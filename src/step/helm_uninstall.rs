@@ -3,7 +3,9 @@ use super::{Done, Error, StepContext};
 use crate::event::{Class, Note, Progress};
 use crate::plan::verb::HelmUninstall;
 
-/// Removes a release. It has no outputs.
+/// Removes a release.
+///
+/// Outputs: `status` (`uninstalled`, or `absent` if there was no such release).
 pub(super) async fn act(args: &HelmUninstall, ctx: &StepContext) -> Result<Done, Error> {
     let subject = Subject::new(&args.release, args.namespace.as_ref(), args.no_hooks, ctx)?;
     let (helm, name) = (ctx.cluster.helm(), subject.name.as_str());
@@ -16,7 +18,7 @@ pub(super) async fn act(args: &HelmUninstall, ctx: &StepContext) -> Result<Done,
         return Err(Error::new(Class::Missing, format!("there is no release `{name}` to uninstall"))
             .expected("a release, or `ignore-not-found = true`"));
     }
-    let said = if was_there { "it was there, and is gone" } else { "it was not there" };
-    ctx.note(Note::text(format!("release `{name}`: {said}")));
-    Ok(Done::default())
+    let status = if was_there { "uninstalled" } else { "absent" };
+    ctx.note(Note::pair("status", status));
+    Ok(Done::default().with("status", status))
 }

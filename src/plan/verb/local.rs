@@ -26,6 +26,9 @@ pub struct Command {
 }
 
 /// `edit-constant`: changes a named constant in a source file; refuses unless it is there exactly once.
+/// A constant is `NAME = value`, `const NAME … = value` (with words and types around it), `NAME: value`,
+/// `"NAME": value` or `#define NAME value` on one line; its value ends before `;`, `,` or a comment.
+/// In YAML and JSON only the colon counts, and nowhere a line that is a comment.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EditConstant {

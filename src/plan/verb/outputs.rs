@@ -23,7 +23,7 @@ pub const EVERY_STEP: &[Output] = &[
 const HELM: &[Output] = &[
     output("revision", "The release's revision after the command."),
     output("status", "The release's status, such as `deployed`."),
-    output("images", "The images of the release's workloads, before and after."),
+    output("images", "The images of the release's workloads: a list of `object`, `container`, `before`, `after`."),
 ];
 const UNINSTALL: &[Output] = &[output("status", "`uninstalled`, or `absent` if there was no such release.")];
 const APPLY: &[Output] = &[
@@ -53,13 +53,12 @@ const KILL: &[Output] = &[
     output("count", "How many pods were deleted."),
     output("skew", "From the first delete request to the last, such as `812us`."),
 ];
-const EXEC: &[Output] = &[
+/// Of a program, in a pod or here.
+const PROGRAM: &[Output] = &[
     output("stdout", "Standard output, without the last line break."),
     output("stderr", "Standard error, without the last line break."),
     output("code", "The exit code."),
 ];
-const COMMAND: &[Output] =
-    &[output("stdout", "Standard output, without the last line break."), output("code", "The exit code.")];
 const FILE: &[Output] =
     &[output("sha256", "The digest in lower-case hexadecimal."), output("bytes", "How many bytes there are.")];
 const STEADY: &[Output] = &[
@@ -71,12 +70,15 @@ const STEADY: &[Output] = &[
 const DOWNLOAD: &[Output] = &[
     output("path", "Where the file lies in the cache."),
     output("sha512", "The digest in lower-case hexadecimal."),
+    output("sha256", "The same for SHA-256, if `sha256` was given."),
     output("bytes", "How many bytes there are."),
 ];
 const HTTP: &[Output] =
     &[output("status", "The status code."), output("body", "The body: parsed if it is JSON, else as text.")];
-const EDIT: &[Output] =
-    &[output("old", "The value that stood there."), output("new", "The value that stands there now.")];
+const EDIT: &[Output] = &[
+    output("old", "The value that stood there: a whole number, or a text without its quotes."),
+    output("new", "The value that stands there now, likewise."),
+];
 const COLLECT: &[Output] = &[output("files", "The files that were written, relative to the run folder.")];
 
 impl Verb {
@@ -100,8 +102,7 @@ pub fn outputs_of(verb: &str) -> &'static [Output] {
         "drain" => DRAIN,
         "wait" => WAIT,
         "pod-kill" => KILL,
-        "exec" => EXEC,
-        "command" => COMMAND,
+        "exec" | "command" => PROGRAM,
         "write-file" | "verify-file" => FILE,
         "steady-io" => STEADY,
         "download" => DOWNLOAD,
