@@ -42,7 +42,7 @@ impl Alone {
     fn with<C: Cluster + 'static>(cluster: impl FnOnce(Local) -> C) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (voice, said) = mpsc::unbounded_channel();
-        let timeout = Duration::from_secs(60);
+        let timeout = Duration::from_mins(1);
         let scope = Scope {
             vars: Arc::new(Vars::default()),
             objects: Arc::default(),

@@ -76,21 +76,19 @@ fn value_in(line: &str, from: usize) -> Option<Range<usize>> {
     let rest = &line[from..];
     let start = from + (rest.len() - rest.trim_start().len());
     let text = &line[start..];
-    let end = match text.chars().next()? {
-        quote @ ('"' | '\'' | '`') => {
-            let mut escaped = false;
-            let close = text.char_indices().skip(1).find(|&(_, c)| {
-                let closes = c == quote && !escaped;
-                escaped = c == '\\' && !escaped;
-                closes
-            });
-            close?.0 + 1
-        }
-        _ => {
-            let ends = [" //", " #", "\t//", "\t#", "/*", " --", ";", ","];
-            let end = ends.iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
-            text[..end].trim_end().len()
-        }
+    let first = text.chars().next()?;
+    let end = if matches!(first, '"' | '\'' | '`') {
+        let mut escaped = false;
+        let close = text.char_indices().skip(1).find(|&(_, c)| {
+            let closes = c == first && !escaped;
+            escaped = c == '\\' && !escaped;
+            closes
+        });
+        close?.0 + 1
+    } else {
+        let ends = [" //", " #", "\t//", "\t#", "/*", " --", ";", ","];
+        let end = ends.iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
+        text[..end].trim_end().len()
     };
     let is_open = matches!(&text[..end], "" | "{" | "[" | "(" | "|" | ">");
     (!is_open).then_some(start..start + end)
