@@ -6,6 +6,6 @@
 mod api;
 
 pub use api::{
-    Answer, Api, Effect, Ending, Exec, Guard, Matching, Options, Program, Refusal, Request, Rule, Served, StandIns,
-    Verb,
+    Answer, Api, Effect, Ending, Exec, Guard, Matching, Options, Program, Refusal, Request, Rule, Says, Served,
+    StandIns, Talk, Verb,
 };

@@ -1,5 +1,6 @@
 //! exec over a WebSocket, in the protocol of kubelets: one channel a stream, a `Status` at the end.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -20,7 +23,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use super::call::Call;
 use super::container;
 use super::handler::{Body, respond};
-use super::program::{Answer, Exec, Program};
+use super::program::{Answer, Exec, Program, Says, Talk};
 use super::state::State;
 use super::status::Refusal;
 
@@ -43,6 +46,8 @@ pub(crate) struct Session {
     stdin: bool,
     stdout: bool,
     stderr: bool,
+    /// Changes when the server goes away, and the connection with it.
+    outages: watch::Receiver<u64>,
 }
 
 /// Checks that the pod can run the command and finds who answers it.
@@ -72,6 +77,7 @@ pub(crate) fn open(state: &State, call: &Call) -> Result<Session, Refusal> {
         stdin: flag("stdin"),
         stdout: flag("stdout"),
         stderr: flag("stderr"),
+        outages: state.outages.subscribe(),
     })
 }
 
@@ -91,7 +97,12 @@ pub(crate) fn answer(session: Session, parts: &Parts, upgrade: Option<OnUpgrade>
         // A client that goes away before or during the command needs no answer.
         if let Ok(connection) = upgrade.await {
             let socket = WebSocketStream::from_raw_socket(TokioIo::new(connection), Role::Server, None).await;
-            let _ = run(session, socket).await;
+            let mut outages = session.outages.clone();
+            tokio::select! {
+                biased;
+                _ = outages.changed() => {}
+                _ = run(session, socket) => {}
+            }
         }
     });
     let mut response = respond(200, "application/json", String::new());
@@ -112,6 +123,13 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     mut session: Session,
     mut socket: WebSocketStream<S>,
 ) -> Result<(), Failed> {
+    if let Some(talk) = session.program.talk(&session.exec) {
+        return if converse(talk, &mut socket).await? {
+            finish(&session.exec, &Answer::default(), &mut socket).await
+        } else {
+            Ok(())
+        };
+    }
     if session.stdin && !session.tty && !read_stdin(&mut session.exec.stdin, &mut socket).await? {
         return Ok(());
     }
@@ -125,11 +143,66 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     if session.stderr || session.tty {
         send(&mut socket, if session.tty { STDOUT } else { STDERR }, &answer.stderr).await?;
     }
-    send(&mut socket, STATUS, status(&session.exec, &answer).to_string().as_bytes()).await?;
+    finish(&session.exec, &answer, &mut socket).await
+}
+
+/// Tells how a command ended.
+async fn finish<S: AsyncRead + AsyncWrite + Unpin>(
+    exec: &Exec,
+    answer: &Answer,
+    socket: &mut WebSocketStream<S>,
+) -> Result<(), Failed> {
+    send(socket, STATUS, status(exec, answer).to_string().as_bytes()).await?;
     // Without the code 1000 kubectl takes the end for an error of its own.
     socket.close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() })).await?;
     while let Some(Ok(_)) = socket.next().await {}
     Ok(())
+}
+
+/// Lets a command answer while it reads, until its input ends; false when the client has gone.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    mut talk: Box<dyn Talk>,
+    socket: &mut WebSocketStream<S>,
+) -> Result<bool, Failed> {
+    let mut says: VecDeque<Says> = VecDeque::new();
+    let mut next: Option<(Instant, Vec<u8>)> = None;
+    loop {
+        while next.is_none()
+            && let Some(first) = says.front_mut()
+        {
+            match first.next() {
+                Some((after, text)) => next = Some((Instant::now() + after, text)),
+                None => drop(says.pop_front()),
+            }
+        }
+        let due = next.as_ref().map(|(at, _)| *at);
+        let due = async {
+            match due {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            message = socket.next() => match message {
+                None => return Ok(false),
+                Some(message) => match message? {
+                    Message::Binary(data) => match data.split_first() {
+                        Some((&STDIN, rest)) => says.push_back(talk.hear(rest)),
+                        Some((&CLOSE, &[STDIN])) => return Ok(true),
+                        _ => {}
+                    },
+                    Message::Close(_) => return Ok(false),
+                    _ => {}
+                },
+            },
+            () = due => {
+                if let Some((_, text)) = next.take() {
+                    send(socket, STDOUT, &text).await?;
+                }
+            }
+        }
+    }
 }
 
 /// Reads the standard input to its end; false when the client has gone.

@@ -235,10 +235,12 @@ impl Api {
         Guard { server: self.server.clone(), rule }
     }
 
-    /// The server is gone for a while, as when it restarts: open watches break, nobody connects.
+    /// The server is gone for a while, as when it restarts: open watches and commands break
+    /// off, nobody connects.
     /// It is back at that time, or when the guard is dropped.
     pub fn outage(&self, lasts: Duration) -> Guard {
         self.drop_watches("", &Ending::Cut);
+        self.server.with(|state| state.outages.send_modify(|count| *count += 1));
         let from = self.clock().elapsed();
         self.fault(Rule::outage(from, Elapsed::from(from.duration() + lasts)))
     }

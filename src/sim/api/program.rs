@@ -11,7 +11,21 @@ pub trait Program: Send + Sync {
     /// One command. It is a plain function of what is handed in: time that the command
     /// takes is said in the answer, not spent.
     fn exec(&self, exec: &Exec) -> Answer;
+
+    /// A command that answers while it reads; `None` for those that read all and answer once.
+    fn talk(&self, _exec: &Exec) -> Option<Box<dyn Talk>> {
+        None
+    }
 }
+
+/// A command that answers its input piece by piece. It ends with its input, successfully.
+pub trait Talk: Send {
+    /// What a piece of input makes it print.
+    fn hear(&mut self, input: &[u8]) -> Says;
+}
+
+/// What is printed, each piece so long after the one before. It need not end.
+pub type Says = Box<dyn Iterator<Item = (Duration, Vec<u8>)> + Send>;
 
 impl<F: Fn(&Exec) -> Answer + Send + Sync> Program for F {
     fn exec(&self, exec: &Exec) -> Answer {

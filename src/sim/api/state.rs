@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::fault::Rules;
 use super::ledger::Ledger;
@@ -27,6 +28,8 @@ pub(crate) struct State {
     pub(crate) programs: Programs,
     pub(crate) chance: Chance,
     pub(crate) stand_ins: StandIns,
+    /// Counts the outages: commands that run in containers lose their connections with each.
+    pub(crate) outages: watch::Sender<u64>,
     /// What is to happen later; taken and timed by whoever holds the lock, after letting it go.
     pub(crate) later: Vec<Later>,
 }
@@ -108,6 +111,7 @@ impl State {
             programs: Programs::default(),
             chance: Chance::seeded(seed),
             stand_ins,
+            outages: watch::Sender::default(),
             later: Vec::new(),
         };
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
