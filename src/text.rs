@@ -47,6 +47,23 @@ pub fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
+/// An error with its causes in one line, each part once: many end with the text of what lies below them.
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut said = String::new();
+    let mut at = Some(error);
+    while let Some(error) = at {
+        at = error.source();
+        if at.is_some_and(|below| error.to_string().ends_with(&below.to_string())) {
+            continue;
+        }
+        if !said.is_empty() {
+            said.push_str(": ");
+        }
+        said.push_str(&error.to_string());
+    }
+    said
+}
+
 /// `a`, `a and b`, `a, b and c`.
 pub fn and<T: AsRef<str>>(items: &[T]) -> String {
     join(items, "and")

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::Error;
 use crate::event::Class;
+use crate::text;
 
 /// Most time until an answer begins. A list of 500 objects takes a busy API server about a second.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -40,7 +41,7 @@ pub(super) async fn document(client: &Client, request: Request<Vec<u8>>) -> Resu
     let bytes = tokio::time::timeout(ANSWER, body.collect())
         .await
         .map_err(|_| Error::Unreachable("the API server's answer did not end".to_owned()))?
-        .map_err(|error| Error::Unreachable(chain(&error)))?
+        .map_err(|error| Error::Unreachable(text::causes(&error)))?
         .to_bytes();
     serde_json::from_slice(&bytes).map_err(|error| Error::Undecodable(error.to_string()).into())
 }
@@ -54,7 +55,7 @@ async fn answer(client: &Client, request: Request<Vec<u8>>) -> Result<Body, Trou
     let response = tokio::time::timeout(ANSWER, client.send(request.map(Body::from)))
         .await
         .map_err(|_| Error::Unreachable(format!("the API server did not answer within {} seconds", ANSWER.as_secs())))?
-        .map_err(|error| Error::Unreachable(chain(&error)))?;
+        .map_err(|error| Error::Unreachable(text::causes(&error)))?;
     let status = response.status();
     if status.is_success() {
         return Ok(response.into_body());
@@ -88,20 +89,6 @@ fn message(body: &[u8]) -> Option<String> {
     Some(status.get("message")?.as_str()?.to_owned())
 }
 
-/// An error with its causes in one line; each says only its own part.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut said = error.to_string();
-    let mut below = error.source();
-    while let Some(cause) = below {
-        let text = cause.to_string();
-        if !said.ends_with(&text) {
-            said = format!("{said}: {text}");
-        }
-        below = cause.source();
-    }
-    said
-}
-
 /// A body read line by line.
 pub(super) struct Lines {
     body: Body,
@@ -129,7 +116,7 @@ impl Lines {
             }
             match self.body.frame().await {
                 None => return Ok(None),
-                Some(Err(error)) => return Err(Error::Unreachable(chain(&error))),
+                Some(Err(error)) => return Err(Error::Unreachable(text::causes(&error))),
                 Some(Ok(frame)) => {
                     if let Some(data) = frame.data_ref() {
                         self.read.extend_from_slice(data);
