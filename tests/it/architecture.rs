@@ -71,6 +71,9 @@ fn imports_flow_one_way() {
             continue;
         };
         let room = room.expect("a room with a rank has a name");
+        if is_for_tests(&file) {
+            continue;
+        }
         let text = without_comments(&fs::read_to_string(&file).expect("the source can be read"));
         for (line, other) in uses_of_rooms(&text) {
             let at = format!("{}:{line}", file.display());
@@ -117,8 +120,7 @@ fn nothing_asks_the_time_but_the_clock() {
         }
         let text = without_comments(&fs::read_to_string(&file).expect("the source can be read"));
         // Tests may look at real time; nothing else may. tokio's `Instant` is virtual where time is.
-        let is_test = file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests");
-        if is_test {
+        if is_for_tests(&file) {
             continue;
         }
         let text = text.split("#[cfg(test)]").next().unwrap_or_default();
@@ -166,6 +168,12 @@ fn room_of(file: &Path) -> Option<String> {
         "main.rs" | "lib.rs" => None,
         _ => Some(first.trim_end_matches(".rs").to_owned()),
     }
+}
+
+/// Whether a file holds nothing but tests and what they stand on: those may use any room.
+fn is_for_tests(file: &Path) -> bool {
+    let inside = file.strip_prefix(root()).expect("sources are below the root");
+    inside.components().any(|part| ["tests", "tests.rs", "testing.rs"].iter().any(|name| part.as_os_str() == *name))
 }
 
 fn without_comments(text: &str) -> String {
