@@ -93,8 +93,7 @@ async fn apply(object: Value, namespace: &str, ctx: &StepContext) -> Result<Valu
             }
         }
     }
-    serde_json::to_value(after)
-        .map_err(|error| Error::from_source(Class::Broken, "the applied object is no JSON", error))
+    difference::output(after)
 }
 
 /// Labels what this run makes. An object that was there is not labelled; what an earlier

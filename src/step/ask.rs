@@ -11,7 +11,7 @@ use crate::text;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// The longest such wait, unless the server asks for more.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// The longest time until one request is answered. An API server ends what takes it
 /// longer than a minute (`--request-timeout`); beyond that nobody is there.
@@ -145,7 +145,6 @@ pub(super) fn may_be_done(error: &kube::Error) -> bool {
 }
 
 /// An answer other than success.
-#[expect(clippy::option_option, reason = "whether to ask again, and then whether the server says when")]
 pub(super) struct Answer {
     class: Class,
     said: String,
@@ -158,10 +157,10 @@ impl From<kube::Error> for Answer {
         match error {
             kube::Error::Api(status) => Self::status(&status),
             kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => {
-                Self { class: Class::Unreachable, said: chain(&error), again: Some(None) }
+                Self { class: Class::Unreachable, said: text::causes(&error), again: Some(None) }
             }
-            kube::Error::Auth(_) => Self { class: Class::Forbidden, said: chain(&error), again: None },
-            other => Self { class: Class::Broken, said: chain(&other), again: None },
+            kube::Error::Auth(_) => Self { class: Class::Forbidden, said: text::causes(&error), again: None },
+            other => Self { class: Class::Broken, said: text::causes(&other), again: None },
         }
     }
 }
@@ -200,24 +199,6 @@ fn is_budget(status: &Status) -> bool {
 /// Whether a webhook or policy said no: that answer is about the object, not about who asks.
 fn is_admission(status: &Status) -> bool {
     status.message.contains("admission webhook") || status.message.contains("ValidatingAdmissionPolicy")
-}
-
-/// An error with its causes in one line; each part once.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut said = String::new();
-    let mut at = Some(error);
-    while let Some(error) = at {
-        at = error.source();
-        // kube's errors end with the text of their source.
-        if at.is_some_and(|below| error.to_string().ends_with(&below.to_string())) {
-            continue;
-        }
-        if !said.is_empty() {
-            said.push_str(": ");
-        }
-        said.push_str(&error.to_string());
-    }
-    said
 }
 
 #[cfg(test)]

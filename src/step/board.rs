@@ -3,17 +3,20 @@ use std::collections::BTreeMap;
 use futures::future::{FutureExt as _, select_all};
 use serde_json::Value;
 
-use super::brief::brief;
+use super::brief::{EXISTS, brief};
 use super::{Error, StepContext};
 use crate::clock::Clock;
 use crate::event::Progress;
-use crate::expr::{Cel, Env, NOW, Shared};
+use crate::expr::{Cel, Env, NOW, Part, Shared};
 use crate::plan::{Conditions, Count, SelectionId};
 use crate::record::{Change, Feed, Track, TrackKey};
 use crate::text;
 
 /// How many unmet objects of one condition are named.
 const NAMED: usize = 8;
+
+/// How many values that an expression looks at are told of one object.
+const LOOKED_AT: usize = 4;
 
 /// Conditions over selections, judged again at every single version.
 pub(super) struct Board {
@@ -270,7 +273,11 @@ impl Row {
             Amount::Every { .. } => "all must".to_owned(),
             Amount::Count(count) => format!("{count} must"),
         };
+        let failing = self.standing.values().filter(|standing| matches!(standing, Standing::Errs(_))).count();
         match &self.that {
+            Some(that) if failing > 0 => {
+                format!("`{}`: {} fails on {failing} of {all}, {wanted}", self.name, that.source().trim())
+            }
             _ if all == 0 => format!("`{}`: nothing is selected, {wanted}", self.name),
             Some(that) => format!("`{}`: {satisfied} of {all} satisfy {}, {wanted}", self.name, that.source().trim()),
             None => format!("`{}`: {all} exist, {wanted}", self.name),
@@ -295,7 +302,7 @@ impl Row {
             self.standing.iter().filter(|(_, standing)| counts(standing) || matches!(standing, Standing::Errs(_)));
         let mut lines = Vec::new();
         for (key, standing) in named.by_ref().take(NAMED) {
-            let state = tracks.get(key).map_or_else(String::new, |track| brief(track.o.value()));
+            let state = tracks.get(key).map_or_else(String::new, |track| self.state(track.o.value()));
             lines.push(match standing {
                 Standing::Errs(error) => format!("{key}: {state}; {error}"),
                 Standing::Holds | Standing::Not => format!("{key}: {state}"),
@@ -306,6 +313,36 @@ impl Row {
             lines.push(format!("and {rest} more"));
         }
         lines
+    }
+
+    /// What an object says of its state, and what the expression looks at, unless that is the same.
+    fn state(&self, o: &Value) -> String {
+        let mut state = brief(o);
+        let looked_at = self.that.iter().flat_map(Cel::paths).filter(|path| path.root() == "o" && path.parts.len() > 1);
+        let mut seen: Vec<String> = Vec::new();
+        for path in looked_at {
+            let names: Vec<&str> = path.parts[1..].iter().map_while(Part::name).collect();
+            let value = names.iter().try_fold(o, |at, name| at.get(name));
+            let said = match value {
+                Some(Value::String(text)) if state.contains(text.as_str()) => continue,
+                Some(Value::Object(_) | Value::Array(_)) => continue,
+                Some(value) => format!("{} is {value}", names.join(".")),
+                None => format!("{} is absent", names.join(".")),
+            };
+            if !seen.contains(&said) {
+                seen.push(said);
+            }
+        }
+        seen.truncate(LOOKED_AT);
+        if seen.is_empty() {
+            return state;
+        }
+        if state == EXISTS {
+            state.clear();
+        } else {
+            state.push_str(", ");
+        }
+        state + &seen.join(", ")
     }
 }
 

@@ -1,5 +1,8 @@
 use serde_json::Value;
 
+/// What is said of an object that tells nothing of its state.
+pub(super) const EXISTS: &str = "exists";
+
 /// The longest text about one object.
 const LONGEST: usize = 160;
 
@@ -28,7 +31,7 @@ pub(super) fn brief(o: &Value) -> String {
         }
     }
     if said.is_empty() {
-        said.push(if o.get("metadata").is_some() { "exists".to_owned() } else { o.to_string() });
+        said.push(if o.get("metadata").is_some() { EXISTS.to_owned() } else { o.to_string() });
     }
     cut(said.join(", "))
 }

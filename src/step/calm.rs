@@ -6,8 +6,11 @@ use super::StepContext;
 use crate::event::Progress;
 
 /// The shortest time between two words about progress: a busy selection changes
-/// a thousand times a second, and a person reads one line.
+/// a thousand times a second, and a person reads one line. Each word doubles it.
 const BREATH: Duration = Duration::from_millis(250);
+
+/// The longest such time: every word is kept in the journal.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// Says how far a step is when that is new, but not more often than it can be read.
 pub(super) struct Calm<'a> {
@@ -17,11 +20,12 @@ pub(super) struct Calm<'a> {
     /// When to look again, because a word was held back.
     at: Option<Instant>,
     last: Option<Progress>,
+    breath: Duration,
 }
 
 impl<'a> Calm<'a> {
     pub(super) fn new(ctx: &'a StepContext) -> Self {
-        Self { ctx, next: Instant::now(), at: None, last: None }
+        Self { ctx, next: Instant::now(), at: None, last: None, breath: BREATH }
     }
 
     /// Says how things stand if that is new, now or when it is time.
@@ -36,7 +40,8 @@ impl<'a> Calm<'a> {
         if self.last.as_ref() != Some(&progress) {
             self.ctx.progress(progress.clone());
             self.last = Some(progress);
-            self.next = now + BREATH;
+            self.next = now + self.breath;
+            self.breath = (self.breath * 2).min(LONGEST);
         }
     }
 

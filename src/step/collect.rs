@@ -23,15 +23,15 @@ use crate::text;
 /// since this often runs when things are broken and time is short.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Gathers logs, descriptions, events and objects into the run folder; without a word on
-/// which, all of them. Secrets' data is never among them.
+/// Gathers logs, descriptions, events and objects into the run folder. Secrets' data is
+/// never among them.
 ///
 /// In the background it follows the logs of all selected pods, also of those that come
 /// later, from before the act that may remove them; the rest is gathered when it is ended.
 ///
 /// Outputs: `files` (paths in the run folder).
 pub(super) async fn act(args: &Collect, ctx: &StepContext) -> Result<Done, Error> {
-    let what = What::of(args);
+    let what = What { logs: args.logs, describe: args.describe, events: args.events, objects: args.objects };
     let names: Vec<String> =
         if args.on.is_empty() { ctx.scope.objects.keys().cloned().collect() } else { args.on.clone() };
     let cabinet = Cabinet::new(ctx.get(&args.max_size)?.0, ctx);
@@ -65,18 +65,6 @@ struct What {
     describe: bool,
     events: bool,
     objects: bool,
-}
-
-impl What {
-    fn of(args: &Collect) -> Self {
-        let all = !(args.logs || args.describe || args.events || args.objects);
-        Self {
-            logs: all || args.logs,
-            describe: all || args.describe,
-            events: all || args.events,
-            objects: all || args.objects,
-        }
-    }
 }
 
 /// What was left in the run folder, and what could not be had. Each is told at once:
@@ -217,8 +205,8 @@ async fn gather(what: What, names: &[String], cabinet: &Cabinet, gathered: &mut 
             .flat_map(|(_, objects)| objects)
             .filter(|object| object["kind"] == "Pod" && object["apiVersion"] == "v1");
         // Two selections may have the same pod.
-        let lives: BTreeSet<Life> = pods.flat_map(lives).map(|(life, _)| life).collect();
-        for life in &lives {
+        let lives: BTreeMap<Life, ()> = pods.flat_map(lives).map(|(life, _)| (life, ())).collect();
+        for life in lives.keys() {
             for previous in [false, true] {
                 if previous && life.restarts == 0 {
                     continue;

@@ -103,6 +103,27 @@ mod tests {
                 "lastTimestamp": "2026-01-01T00:00:05Z", "count": 3 })
         };
         let text = describe(&pod, &[event("u1", "no\nspace"), event("u2", "other")]);
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r#"
+    Name:        a
+    Namespace:   ns
+    Kind:        Pod (v1)
+    Created:     2026-01-01T00:00:00Z
+    Owner:       DaemonSet/d
+    State:       Pending
+    metadata:
+      name: a
+      namespace: ns
+      uid: u1
+      creationTimestamp: "2026-01-01T00:00:00Z"
+      ownerReferences:
+      - kind: DaemonSet
+        name: d
+    spec:
+      nodeName: n1
+    status:
+      phase: Pending
+    Events:
+      2026-01-01T00:00:05Z  Warning Failed                  pod/a: no space (x3)
+    "#);
     }
 }

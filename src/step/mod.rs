@@ -4,6 +4,8 @@
 //! `StepContext`; neither the engine nor its own place in the graph.
 
 mod act;
+#[cfg(test)]
+mod alone;
 mod apply;
 mod ask;
 mod board;
@@ -44,6 +46,10 @@ mod shell;
 mod sleep;
 mod steady_io;
 mod target;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod verify_file;
 mod wait;
 mod workload;
@@ -55,6 +61,3 @@ pub use error::Error;
 pub use mark::RUN_LABEL;
 use mark::{MANAGED_BY, MANAGER};
 pub use wait::{expect, require};
-
-#[cfg(test)]
-mod alone;

@@ -48,11 +48,11 @@ pub(super) async fn act(args: &Patch, ctx: &StepContext) -> Result<Done, Error> 
         } else {
             ctx.note(Note::text(format!("{called} was like that before")));
         }
-        first.get_or_insert(after);
+        if first.is_none() {
+            first = Some(difference::output(after)?);
+        }
     }
-    let object = serde_json::to_value(first)
-        .map_err(|error| Error::from_source(Class::Broken, "the patched object is no JSON", error))?;
-    Ok(Done::default().with("object", object).with("count", targets.objects.len()))
+    Ok(Done::default().with("object", first).with("count", targets.objects.len()))
 }
 
 fn content(args: &Patch, ctx: &StepContext) -> Result<kube::api::Patch<Value>, Error> {

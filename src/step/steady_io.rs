@@ -92,10 +92,7 @@ async fn connect(
     ctx: &StepContext,
 ) -> Result<(Ears, Mouth), Error> {
     let gone = |why: &str| Error::new(Class::Unmet, format!("the pod of {container}, which writes and reads, {why}"));
-    loop {
-        if !again {
-            break;
-        }
+    while again {
         match container.again(ctx).await {
             Ok(found) if found.uid == container.uid => break,
             Ok(_) => return Err(gone("was replaced")),

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::ask::ask;
 use super::target::{Named, Targets};
-use super::{Done, Error, MANAGER, StepContext};
+use super::{Done, Error, MANAGER, StepContext, difference};
 use crate::event::{Class, Note};
 use crate::plan::verb::{Cordon, RolloutRestart, Scale, Uncordon};
 use crate::plan::{Resource, Setting, Text};
@@ -99,6 +99,5 @@ async fn merge(
     let patch = kube::api::Patch::Merge(patch);
     let request = format!("PATCH {}", targets.kind.called(&target.name));
     let object = ask(ctx, &request, || api.patch(&target.name, &params, &patch)).await?;
-    serde_json::to_value(object)
-        .map_err(|error| Error::from_source(Class::Broken, "the patched object is no JSON", error))
+    difference::output(object)
 }
