@@ -75,7 +75,10 @@ fn the_first_signal_cleans_up_and_reports() {
         assert!(bench.path().join("tidied").exists(), "clean-up survives the first signal");
         assert!(is_gone(&bench), "what the step started lives on");
         let junit = bench.latest("long", "junit.xml");
-        assert!(junit.contains("<failure") && junit.contains("<skipped"), "a cancelled run is red in every reader: {junit}");
+        assert!(
+            junit.contains("<failure") && junit.contains("<skipped"),
+            "a cancelled run is red in every reader: {junit}"
+        );
         assert!(bench.latest("long", "summary.json").contains("\"cancelled\""));
     }
 }
@@ -114,7 +117,9 @@ fn a_killed_run_can_be_reported_and_cleaned_up() {
 
 #[test]
 fn a_journal_cut_at_any_line_is_reported() {
-    let bench = Bench::with("[plan]\nname = \"short\"\n[steps.a]\ncommand = { args = [\"true\"] }\n[steps.b]\nneeds = [\"a\"]\ncommand = { args = [\"true\"] }\n");
+    let bench = Bench::with(
+        "[plan]\nname = \"short\"\n[steps.a]\ncommand = { args = [\"true\"] }\n[steps.b]\nneeds = [\"a\"]\ncommand = { args = [\"true\"] }\n",
+    );
     bench.lariat(["run", "plan.toml"]).expect(0, &[]);
     let journal = bench.latest("short", "events.jsonl");
     for kept in 1..journal.lines().count() {
