@@ -98,8 +98,7 @@ impl Library<'_> {
                 texts.problem(&(start..start), fault);
                 continue;
             }
-            let Some(named) = texts.templates(document, Within::Act) else { continue };
-            mentions.extend(named);
+            mentions.extend(texts.templates(document, Within::Act).0);
             if let Ok(form) = Form::compile(&document.to_json()) {
                 objects.push(Manifest(form));
             }

@@ -62,8 +62,8 @@ impl Texts<'_> {
         self.problems.last_mut().expect("one was pushed")
     }
 
-    /// What the texts of an item name in their holes. `None` if an expression is wrong.
-    pub(super) fn templates(&mut self, item: &Item, within: Within) -> Option<Vec<Mention>> {
+    /// What the texts of an item name in their holes, and whether all expressions are right.
+    pub(super) fn templates(&mut self, item: &Item, within: Within) -> (Vec<Mention>, bool) {
         let mut mentions = Vec::new();
         let mut fine = true;
         for (item, value) in item.texts() {
@@ -83,7 +83,7 @@ impl Texts<'_> {
                 }
             }
         }
-        fine.then_some(mentions)
+        (mentions, fine)
     }
 
     /// An expression with what it names. `None` if it is wrong.
@@ -107,18 +107,18 @@ impl Texts<'_> {
     }
 
     /// What an expression names that was met while a verb or condition was read.
-    pub(super) fn met(&mut self, met: &Met<'_>, verb: &str) -> Option<Vec<Mention>> {
+    pub(super) fn met(&mut self, met: &Met<'_>, verb: &str) -> Vec<Mention> {
         match met.what {
-            What::Setting => self.templates(met.item, Within::Act),
+            What::Setting => self.templates(met.item, Within::Act).0,
+            // What is no text is told by the reader.
+            What::Cel if met.item.as_text().is_none() => Vec::new(),
             What::Cel => {
-                // Texts of another kind are told by the reader.
-                met.item.as_text()?;
                 let within = match met.key {
                     "if" => Within::Shape,
                     _ if verb == "http" => Within::Answer,
                     _ => Within::Condition,
                 };
-                self.cel(met.item, within).map(|(_, mentions)| mentions)
+                self.cel(met.item, within).map(|(_, mentions)| mentions).unwrap_or_default()
             }
         }
     }

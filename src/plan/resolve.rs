@@ -19,7 +19,7 @@ use super::{
     selection, vars,
 };
 use crate::event::When;
-use crate::expr::{Env, Form};
+use crate::expr::Env;
 use crate::id::StepId;
 
 /// The most steps a plan may come to, groups, rounds and cells counted.
@@ -356,6 +356,11 @@ impl<'a, 'f> Resolver<'a, 'f> {
         step.require.clone_from(&raw.require);
         step.expect.clone_from(&raw.expect);
         step.until = until(around, raw);
+        // What is said of all rounds is not said again at each.
+        let one_of_many = raw.repeat.is_some() || raw.for_each.is_some();
+        if one_of_many && !matches!(step.body, Body::Verb(_)) && !raw.tells_apart() {
+            step.about.clear();
+        }
         Some(step)
     }
 
@@ -375,8 +380,13 @@ impl<'a, 'f> Resolver<'a, 'f> {
                 continue;
             }
             match value.value(&env) {
-                Ok(value) => {
-                    given.insert(name.clone(), Var::Known(value));
+                Ok(known) => {
+                    if let Some(expected) = self.unfit(target, name, &known) {
+                        let message = format!("`{}` takes {expected} as `{name}`, found {known}", part.file);
+                        self.tell(used, Problem::at(value.spot.clone(), message));
+                        return None;
+                    }
+                    given.insert(name.clone(), Var::Known(known));
                 }
                 Err(problem) => {
                     self.tell(used, *problem);
@@ -395,6 +405,19 @@ impl<'a, 'f> Resolver<'a, 'f> {
             (outputs.form.clone(), scope_of(&inner, names, Instance { item: None, round: None }))
         });
         Some(Body::Group { steps, outputs })
+    }
+
+    /// What a part's var must be, if its default says so and the value is nothing like it.
+    fn unfit(&self, target: usize, name: &str, value: &Value) -> Option<&'static str> {
+        let default = self.library.files[target].vars.get(name)?.default.as_ref()?.form.plain()?;
+        match default {
+            Value::Bool(_) => (!value.is_boolean()).then_some("`true` or `false`"),
+            // A number of cells may also be a list of them.
+            Value::Number(_) => (!value.is_number() && !value.is_array()).then_some("a number"),
+            Value::Array(_) => (!value.is_array() && !value.is_number()).then_some("a list"),
+            Value::Object(_) => (!value.is_object()).then_some("a table"),
+            Value::String(_) | Value::Null => None,
+        }
     }
 
     /// Counts a step; `None` if there are too many.
@@ -553,6 +576,12 @@ impl<'a, 'f> Resolver<'a, 'f> {
 }
 
 impl RawStep {
+    /// Whether its sentence is another one for each cell or round.
+    fn tells_apart(&self) -> bool {
+        let mentions = self.about.iter().flat_map(|about| &about.mentions);
+        mentions.into_iter().any(|mention| matches!(mention.path.root(), "item" | "round"))
+    }
+
     /// Whether its `if` is about its own cells.
     fn asks_item(&self) -> bool {
         let asked = |span: &std::ops::Range<usize>| {
@@ -673,17 +702,7 @@ fn needs(around: &Around<'_, '_>, raw: &RawStep) -> Vec<StepId> {
 /// One sentence, filled in. One that needs what is not known yet stays as it is written.
 fn about(raw: &RawStep, scope: &Scope) -> String {
     let Some(written) = &raw.about else { return String::new() };
-    if let Some(plain) = written.form.plain().and_then(Value::as_str) {
-        return plain.to_owned();
-    }
-    match written.get::<String>(&scope.known()) {
-        Ok(about) => about,
-        Err(_) => raw_text(&written.form),
-    }
-}
-
-fn raw_text(form: &Form) -> String {
-    form.holes().map(|hole| format!("${{{hole}}}")).collect::<Vec<_>>().join(" ")
+    written.get(&scope.known()).unwrap_or_else(|_| written.text.clone().unwrap_or_default())
 }
 
 impl Body {

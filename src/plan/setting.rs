@@ -82,6 +82,26 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Setting<T> {
     }
 }
 
+/// Reads a document whose texts may have holes.
+pub(super) fn read_form<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Form, D::Error> {
+    deserializer.deserialize_newtype_struct(SETTING, FormVisitor)
+}
+
+struct FormVisitor;
+
+impl<'de> Visitor<'de> for FormVisitor {
+    type Value = Form;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Form, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Form::compile(&value).map_err(|mistakes| D::Error::custom(first(&mistakes)))
+    }
+}
+
 struct SettingVisitor<T>(PhantomData<T>);
 
 impl<'de, T: DeserializeOwned> Visitor<'de> for SettingVisitor<T> {
@@ -92,8 +112,7 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for SettingVisitor<T> {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Setting<T>, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        let form = Form::compile(&value).map_err(|mistakes| D::Error::custom(first(&mistakes)))?;
+        let form = FormVisitor.visit_newtype_struct(deserializer)?;
         match form.plain() {
             Some(plain) => read_written(plain).map(Setting::Plain).map_err(D::Error::custom),
             None => Ok(Setting::Late(form)),

@@ -51,6 +51,8 @@ pub(in crate::plan) struct Header {
 #[derive(Clone, Debug)]
 pub(in crate::plan) struct Written {
     pub(in crate::plan) form: Form,
+    /// As it is written, if it is a text.
+    pub(in crate::plan) text: Option<String>,
     /// Its keys, if it is a table.
     pub(in crate::plan) keys: Option<Vec<String>>,
     /// It is one expression and nothing else, so that it may come to anything.
@@ -172,13 +174,14 @@ impl RawFile {
 
 /// A value that is filled in while the plan is loaded; `None` if an expression in it is wrong.
 pub(super) fn written(texts: &mut Texts<'_>, item: &Item, key: &Range<usize>, within: Within) -> Option<Written> {
-    let mentions = texts.templates(item, within)?;
-    let form = Form::compile(&item.to_json()).ok()?;
+    let (mentions, fine) = texts.templates(item, within);
+    let form = Form::compile(&item.to_json()).ok().filter(|_| fine)?;
     let span = if matches!(item.kind, Kind::Table(_)) { key } else { &item.span };
     let keys = item.as_table().map(|table| table.keys().cloned().collect());
     let lone = item.as_text().is_some_and(|text| Template::compile(text).is_ok_and(|text| text.only_hole().is_some()));
     let lead = item.as_text().and_then(leading_var);
-    Some(Written { form, keys, lone, lead, spot: texts.spot(span), mentions })
+    let text = item.as_text().map(str::to_owned);
+    Some(Written { form, text, keys, lone, lead, spot: texts.spot(span), mentions })
 }
 
 /// Reads a value with serde and turns its mistakes into problems.

@@ -255,9 +255,7 @@ impl RawStep {
     ) -> Option<T> {
         let before = texts.problems.len();
         for met in &reading.met {
-            if let Some(mentions) = texts.met(met, verb) {
-                self.mentions.extend(mentions);
-            }
+            self.mentions.extend(texts.met(met, verb));
         }
         let told: Vec<String> = texts.problems[before..].iter().map(|problem| problem.message.clone()).collect();
         for mistake in reading.mistakes {

@@ -283,6 +283,8 @@ fn names_in_expressions() {
         "b = { command.args = ['x'], background = { until = 'c' } }\nc.command.args = ['x']\nd = { needs = ['b', 'c'], command.args = ['${steps.b.stdout}'] }",
         "a = { command.args = ['x'], if = 'steps.b.code == 0', for-each = '${steps.b.stdout}' }\nb.command.args = ['x']",
         "a = { command.args = ['x'], if = 'vars.file_name == ', for-each = 'x' }",
+        "a.apply.object = { kind = '${vars.x}', spec = { l = ['${steps.x.y', '${o.z}'] } }",
+        "a.patch = { on = 'image-managers', json = [{ op = '${vars.x}' }] }",
         "a.http = { url = 'http://x', that = 'status == 200 && body.x && o.x' }",
         "a = { command.args = ['x'], if = 'vars.file_name' }",
         "a = { command.args = ['x'], repeat = { times = '${vars.file_name}' } }\nb = { command.args = ['x'], repeat = { times = 0 } }",
@@ -332,6 +334,12 @@ fn names_in_expressions() {
 
     7:53 [] the expression ends too early
     7:67 ['x'] expected a list, or how many cells there are | such as `["one", "two"]`, `3`, or `"${vars.volumes}"`
+
+    7:30 [vars.x] there is no var `x` | there is `file_name`
+    7:55 [${] the `${` that begins here is not closed | a literal `${` is written `$${`
+    7:72 [o.z] `o` is for conditions: no object is looked at here
+
+    7:54 [vars.x] there is no var `x` | there is `file_name`
 
     7:65 [o.x] `o` is for conditions: no object is looked at here
 

@@ -217,7 +217,7 @@ fn what_is_wrong_inside_a_part_is_told_once_with_where_it_is_used() {
         &Settings::default(),
     );
     insta::assert_snapshot!(said, @r#"
-    v.toml:4:16 ['${vars.n}'] expected a number of rounds from 1 to 20000, found "x" | in the part that `a[0]` uses (p.toml:4)
+    p.toml:4:40 ['x'] `v.toml` takes a number as `n`, found "x"
     w.toml:2:16 [3] expected a list, found the number 3
     "#);
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::plan::setting::read_form;
 use crate::plan::{Setting, Span, Text};
 
 /// `apply`: server-side apply of one inline object or of a YAML file, with field
@@ -32,13 +33,7 @@ pub struct Manifest(pub crate::expr::Form);
 
 impl<'de> Deserialize<'de> for Manifest {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::Error as _;
-        let value = Value::deserialize(deserializer)?;
-        crate::expr::Form::compile(&value).map(Self).map_err(|mistakes| {
-            let said: Vec<String> =
-                mistakes.into_iter().map(|(at, mistake)| format!("`{at}`: {}", mistake.message)).collect();
-            D::Error::custom(said.join("; "))
-        })
+        read_form(deserializer).map(Self)
     }
 }
 
