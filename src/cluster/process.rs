@@ -290,6 +290,14 @@ impl Captured {
         Self { half: most / 2, ..Self::default() }
     }
 
+    /// All of an output.
+    #[cfg(test)]
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let mut all = Self::keeping(2 * bytes.len());
+        all.push(bytes);
+        all
+    }
+
     fn push(&mut self, bytes: &[u8]) {
         let (head, rest) = bytes.split_at(bytes.len().min(self.half - self.head.len()));
         self.head.extend_from_slice(head);

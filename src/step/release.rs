@@ -13,7 +13,7 @@ use crate::event::{Class, Note, Progress};
 use crate::plan::{Setting, Text};
 
 /// What a helm command leaves of the step's time, so that it ends by itself and says why.
-const MARGIN: Duration = Duration::from_secs(6);
+const MARGIN: Duration = Duration::from_secs(4);
 /// The first wait before helm is run again; each further one doubles it.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The longest such wait.
@@ -73,7 +73,7 @@ impl<'a> Subject<'a> {
         let left = self.ctx.deadline.saturating_duration_since(tokio::time::Instant::now());
         HelmCall {
             namespace: self.namespace.clone(),
-            timeout: left.saturating_sub(MARGIN.min(left / 4)),
+            timeout: left.saturating_sub(MARGIN.min(left / 8)),
             no_hooks: self.no_hooks,
             cancel: self.ctx.cancel.clone(),
         }
@@ -168,7 +168,7 @@ impl<'a> Subject<'a> {
         };
         self.ctx.note(Note::pair("chart", change(chart)));
         self.ctx.note(Note::pair("revision", change(|release| release.revision.to_string())));
-        self.ctx.note(Note::pair("status", format!("{} ({})", after.status, after.description)));
+        self.ctx.note(Note::pair("status", state(after)));
         let images = images_of(before.map_or("", |release| &release.manifest), &after.manifest);
         if !images.is_empty() {
             self.ctx.note(Note::Table {
@@ -203,15 +203,16 @@ impl<'a> Subject<'a> {
         let mut error = Error::from(error);
         let Ok(Ok(Some(release))) = timeout(LOOK, self.now()).await else { return error };
         self.ctx.note(Note::pair("revision", release.revision));
-        self.ctx.note(Note::pair("status", format!("{} ({})", release.status, release.description)));
+        self.ctx.note(Note::pair("status", state(&release)));
         self.note_hooks(&release.hooks);
         for hook in release.hooks.iter().filter(|hook| !matches!(hook.phase.as_str(), "" | "Succeeded")) {
             let Ok(Some(log)) = timeout(LOOK, self.log_of(hook)).await else { continue };
             let lines: Vec<&str> = log.lines().collect();
-            let last = lines[lines.len().saturating_sub(QUOTED)..].iter();
-            let said = last.map(|line| format!("{}: {line}", hook.name));
-            // What the hook said comes before what helm said of it.
-            error.observed.splice(0..0, said);
+            if let Some(last) = lines.last() {
+                error.message = format!("{}; `{}` said: {last}", error.message, hook.name);
+            }
+            let quoted = lines[lines.len().saturating_sub(QUOTED)..].iter();
+            error.observed.extend(quoted.map(|line| format!("{}: {line}", hook.name)));
             self.ctx.note(Note::Block { title: format!("log of {}/{}", hook.kind, hook.name), text: log });
         }
         error
@@ -241,6 +242,11 @@ impl<'a> Subject<'a> {
         let run = self.ctx.run.id.to_string();
         vec![(key.to_owned(), value.to_owned()), (RUN_LABEL.to_owned(), run)]
     }
+}
+
+/// A release's status with helm's sentence about it.
+fn state(release: &Release) -> String {
+    format!("{} ({})", release.status, release.description.lines().collect::<Vec<_>>().join("; "))
 }
 
 /// What a chart's settings say, those of `helm-install` and `helm-upgrade`.

@@ -24,7 +24,7 @@ const ANSWER: usize = 64 << 20;
 const QUESTION: Duration = Duration::from_mins(1);
 
 /// From helm's own timeout to ours.
-const MARGIN: Duration = Duration::from_secs(5);
+const MARGIN: Duration = Duration::from_secs(2);
 
 /// Variables that would lead helm to another cluster or namespace than it is told.
 const MISLEADING: &[&str] = &[
@@ -166,7 +166,7 @@ impl Binary {
     /// What every command that changes something carries.
     fn bounds(&self, version: &Version, call: &HelmCall) -> Vec<String> {
         // A little before we end it, so that helm says itself what it waited for.
-        let own = call.timeout.saturating_sub(MARGIN.min(call.timeout / 4));
+        let own = call.timeout.saturating_sub(MARGIN.min(call.timeout / 8));
         let mut args = self.common(call);
         args.extend(["--timeout".to_owned(), format!("{}s", own.as_secs().max(1))]);
         if *version >= STRATEGIES {

@@ -108,20 +108,42 @@ impl Refusal {
     }
 }
 
-/// The last lines of the error stream.
+/// The last lines of the error stream that say more than the complaint, which is the
+/// message already: what hooks printed, in helm 4 as log lines.
 fn stderr(ended: &Ended) -> String {
-    ended.stderr.last_lines(LINES).join("\n")
+    let all = ended.stderr.text();
+    let before = complaint_at(&all).map_or(all.as_str(), |at| &all[..at]);
+    let lines: Vec<String> = before
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .flat_map(|line| match line.strip_prefix("level=") {
+            None => vec![line.to_owned()],
+            Some(logged) => logged.strip_prefix("INFO msg=").map(unquoted).unwrap_or_default(),
+        })
+        .collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
+}
+
+/// The lines of a text that Go has put in quotes.
+fn unquoted(text: &str) -> Vec<String> {
+    let text: String = serde_json::from_str(text).unwrap_or_else(|_| text.to_owned());
+    text.lines().map(str::to_owned).collect()
 }
 
 /// Helm's own sentence: what follows `Error:`, without what helm 4 logs beside it.
 fn complaint(stderr: &str) -> Option<String> {
-    let from = stderr.rfind("\nError: ").map(|at| at + 1).or_else(|| stderr.starts_with("Error: ").then_some(0))?;
+    let from = complaint_at(stderr)?;
     let lines = stderr[from + "Error: ".len()..].lines().map(|line| line.trim().trim_start_matches("* "));
     let lines: Vec<&str> = lines.filter(|line| !line.is_empty() && !line.starts_with("level=")).collect();
     let said = lines.join("; ").replace("1 error occurred:; ", "");
     let outcomes = ["INSTALLATION FAILED: ", "UPGRADE FAILED: "];
     let said = outcomes.iter().find_map(|outcome| said.strip_prefix(outcome)).unwrap_or(&said);
     (!said.is_empty()).then(|| said.to_owned())
+}
+
+/// Where helm's own sentence begins.
+fn complaint_at(stderr: &str) -> Option<usize> {
+    stderr.rfind("\nError: ").map(|at| at + 1).or_else(|| stderr.starts_with("Error: ").then_some(0))
 }
 
 /// What a sentence of helm's means, and what to try. The texts are those of helm 3.10 to 4.3.
@@ -358,6 +380,7 @@ impl From<RawRelease> for Release {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::Captured;
 
     #[test]
     fn what_helm_says_has_a_class() {
@@ -415,6 +438,20 @@ mod tests {
         );
         assert_eq!(said.as_deref(), Some("post-upgrade hooks failed: job a failed: X"));
         assert_eq!(complaint("nothing of the kind\n"), None);
+    }
+
+    #[test]
+    fn what_hooks_printed_is_kept() {
+        let ended = |stderr: &str| Ended {
+            status: None,
+            cancelled: false,
+            stdout: Captured::of(b""),
+            stderr: Captured::of(stderr.as_bytes()),
+        };
+        let four = "level=INFO msg=\"one\\ntwo \\\"x\\\"\"\nlevel=WARN msg=\"upgrade failed\" name=r\nError: UPGRADE FAILED: no\n";
+        assert_eq!(stderr(&ended(four)), "one\ntwo \"x\"");
+        assert_eq!(stderr(&ended("one\n\ntwo\nError: no\n\nmore\n")), "one\ntwo");
+        assert_eq!(stderr(&ended("warning\n")), "warning");
     }
 
     #[test]

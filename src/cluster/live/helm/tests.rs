@@ -102,7 +102,7 @@ async fn an_install_says_all_that_is_wanted() {
     };
     let fake = Fake::new(answer);
     let release = fake.binary().install(&request, &call()).await.unwrap();
-    insta::assert_snapshot!(fake.calls(), @r#"install gadget /charts/gadget --output json --kube-context lab --namespace lab --timeout 25s --wait=hookOnly --create-namespace --version 1.0.0 --values /values/a.yaml --set-json a.b={"c":[1,"x,y"]} --set-json d="text" --labels lariat.dev/run=r1"#);
+    insta::assert_snapshot!(fake.calls(), @r#"install gadget /charts/gadget --output json --kube-context lab --namespace lab --timeout 28s --wait=hookOnly --create-namespace --version 1.0.0 --values /values/a.yaml --set-json a.b={"c":[1,"x,y"]} --set-json d="text" --labels lariat.dev/run=r1"#);
     assert_eq!(fake.read("kubeconfig"), "/kube/one:/kube/two\n");
     assert_eq!((release.revision, release.status.as_str(), release.notes.as_str()), (1, "deployed", "n"));
     assert_eq!((release.chart.as_str(), release.app_version.as_str()), ("gadget-1.0.0", "1.0"));
@@ -110,7 +110,7 @@ async fn an_install_says_all_that_is_wanted() {
 
     let old = Fake::with_version("v3.10.0", answer);
     old.binary().install(&request, &HelmCall { no_hooks: true, ..call() }).await.unwrap();
-    insta::assert_snapshot!(old.calls(), @r#"install gadget /charts/gadget --output json --kube-context lab --namespace lab --timeout 25s --no-hooks --create-namespace --version 1.0.0 --values /values/a.yaml --set-json a.b={"c":[1,"x,y"]} --set-json d="text""#);
+    insta::assert_snapshot!(old.calls(), @r#"install gadget /charts/gadget --output json --kube-context lab --namespace lab --timeout 28s --no-hooks --create-namespace --version 1.0.0 --values /values/a.yaml --set-json a.b={"c":[1,"x,y"]} --set-json d="text""#);
 }
 
 #[tokio::test]
@@ -131,12 +131,12 @@ async fn an_upgrade_a_rollback_and_an_uninstall() {
     let back = binary.rollback("gadget", Some(3), &call()).await.unwrap();
     assert!(binary.uninstall("gadget", &call()).await.unwrap());
     insta::assert_snapshot!(fake.calls(), @"
-    upgrade gadget gadget --output json --kube-context lab --namespace lab --timeout 25s --wait=hookOnly --create-namespace --install --reuse-values --repo https://charts.example.org
-    rollback gadget 3 --kube-context lab --namespace lab --timeout 25s --wait=hookOnly
+    upgrade gadget gadget --output json --kube-context lab --namespace lab --timeout 28s --wait=hookOnly --create-namespace --install --reuse-values --repo https://charts.example.org
+    rollback gadget 3 --kube-context lab --namespace lab --timeout 28s --wait=hookOnly
     status gadget --output json --kube-context lab --namespace lab
     history gadget --max 1 --output json --kube-context lab --namespace lab
     get metadata gadget --output json --kube-context lab --namespace lab
-    uninstall gadget --kube-context lab --namespace lab --timeout 25s --wait=hookOnly
+    uninstall gadget --kube-context lab --namespace lab --timeout 28s --wait=hookOnly
     ");
     assert_eq!((back.chart.as_str(), back.app_version.as_str()), ("gadget-2.0.0", "2.0"));
     assert_eq!(back.labels, [("lariat.dev/run".to_owned(), "r1".to_owned())]);
