@@ -247,7 +247,7 @@ impl<'a> Names<'a, '_> {
             }
         }
         for (name, var) in &target.vars {
-            if var.default.is_none() && var.env.is_none() && !part.with.contains_key(name) {
+            if !var.has_default && var.env.is_none() && !part.with.contains_key(name) {
                 let message = format!("`{}` needs `{name}`", part.file);
                 self.problem(&part.span, message).help = Some(format!("write `with = {{ {name} = … }}`"));
             }
@@ -304,10 +304,10 @@ impl<'a> Names<'a, '_> {
                 level.is_some_and(|level| level.up().skip(own).any(|level| many(level.step())))
             };
             return match root {
-                "item" if !inside(|step| step.for_each.is_some()) => {
+                "item" if !inside(|step| step.has_cells) => {
                     sorry("`item` is the cell of a `for-each`, and this is inside none".to_owned(), "")
                 }
-                "round" if !inside(|step| step.repeat.is_some()) => {
+                "round" if !inside(|step| step.has_rounds) => {
                     sorry("`round` is the round of a `repeat`, and this is inside none".to_owned(), "")
                 }
                 "key" | "parent" if !self.has_key_here(mention, level) => sorry(
@@ -432,6 +432,11 @@ impl<'a> Names<'a, '_> {
             self.problems.push(Problem::at(spot, message));
             return;
         }
+        let misspelled = own.needs.iter().any(|(need, _)| scope.order.find(need).is_none());
+        if misspelled && !scope.order.is_settled_before(target, scope.step) {
+            // What it needs is told already.
+            return;
+        }
         if !scope.order.is_settled_before(target, scope.step) {
             let message = format!("`{}` may not have settled by then", step.name);
             let help = if scope.order.is_settled_before(scope.step, target) {
@@ -457,13 +462,13 @@ impl<'a> Names<'a, '_> {
 
     /// Follows what comes after a step's name.
     fn output(&mut self, step: &'a RawStep, rest: &[Part], spot: Spot, so_far: &str) {
-        let rest = match (&step.for_each, rest) {
-            (Some(_), [Part::Name(name), ..]) if self.leads_somewhere(step, name) => {
+        let rest = match (step.has_cells, rest) {
+            (true, [Part::Name(name), ..]) if self.leads_somewhere(step, name) => {
                 let problem = Problem::at(spot, format!("`{}` has cells, and each has its own outputs", step.name));
                 self.problems.push(problem.help(format!("name a cell: `{so_far}[item]`, or `{so_far}['…']`")));
                 return;
             }
-            (Some(_), [_, cell @ ..]) => cell,
+            (true, [_, cell @ ..]) => cell,
             (_, rest) => rest,
         };
         let [Part::Name(name), deeper @ ..] = rest else { return };

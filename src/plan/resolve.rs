@@ -370,7 +370,7 @@ impl<'a, 'f> Resolver<'a, 'f> {
         let mut given = IndexMap::new();
         let mut origins = Origins::new();
         for (name, argument) in &part.with {
-            let value = &argument.value;
+            let value = argument.value.as_ref()?;
             let origin = value.lead.as_ref().and_then(|var| used.origins.get(var)).unwrap_or(&used.file.folder);
             origins.insert(name.clone(), origin.clone());
             let late = value.mentions.iter().any(|mention| matches!(mention.path.root(), "steps" | "run"))

@@ -200,6 +200,9 @@ impl<'a> Binder<'a> {
                 }
             }
             self.default(name, default);
+        } else if var.has_default {
+            // An expression in it is wrong, which has been told.
+            self.wrong = true;
         } else {
             self.missing(name, var);
             self.wrong = true;

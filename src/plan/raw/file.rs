@@ -67,7 +67,10 @@ pub(in crate::plan) struct Written {
 #[derive(Debug)]
 pub(in crate::plan) struct RawVar {
     pub(in crate::plan) key: Range<usize>,
+    /// `None` also if an expression in it is wrong.
     pub(in crate::plan) default: Option<Written>,
+    /// Nobody has to give it.
+    pub(in crate::plan) has_default: bool,
     pub(in crate::plan) env: Option<String>,
     pub(in crate::plan) secret: bool,
 }
@@ -219,7 +222,7 @@ pub(super) fn words(texts: &mut Texts<'_>, item: &Item) -> Vec<(String, Range<us
     let what = item.what();
     let instead = item.as_text().map(|text| format!("[\"{text}\"]"));
     texts.problem(&item.span, format!("expected a list of texts, found {what}")).instead = instead;
-    Vec::new()
+    item.as_text().map(|text| (text.to_owned(), item.span.clone())).into_iter().collect()
 }
 
 pub(super) fn unknown_key(texts: &mut Texts<'_>, name: &str, entry: &Entry, known: &[&str]) {
@@ -324,7 +327,7 @@ fn vars(texts: &mut Texts<'_>, table: &Table, file: &mut RawFile) {
     }
     for (name, entry) in table {
         identifier(texts, name, entry, "a var");
-        let mut var = RawVar { key: entry.key.clone(), default: None, env: None, secret: false };
+        let mut var = RawVar { key: entry.key.clone(), default: None, has_default: true, env: None, secret: false };
         let declared = entry
             .item
             .as_table()
@@ -335,6 +338,7 @@ fn vars(texts: &mut Texts<'_>, table: &Table, file: &mut RawFile) {
             file.vars.insert(name.clone(), var);
             continue;
         };
+        var.has_default = declared.contains_key("default");
         let mut required = None;
         for (key, entry) in declared {
             match key.as_str() {

@@ -26,6 +26,9 @@ pub(in crate::plan) struct RawStep {
     pub(in crate::plan) retry: Option<Retry>,
     pub(in crate::plan) repeat: Option<RawRepeat>,
     pub(in crate::plan) for_each: Option<Written>,
+    /// Whether it was meant to have rounds, and cells, right or wrong.
+    pub(in crate::plan) has_rounds: bool,
+    pub(in crate::plan) has_cells: bool,
     pub(in crate::plan) require: Option<Require>,
     pub(in crate::plan) expect: Option<Conditions>,
     pub(in crate::plan) until: Option<(String, Range<usize>)>,
@@ -73,7 +76,8 @@ pub(in crate::plan) struct RawPart {
 #[derive(Debug)]
 pub(in crate::plan) struct RawArgument {
     pub(in crate::plan) key: Range<usize>,
-    pub(in crate::plan) value: Written,
+    /// `None` if an expression in it is wrong.
+    pub(in crate::plan) value: Option<Written>,
 }
 
 /// The keys that any step may have.
@@ -115,6 +119,8 @@ fn one(texts: &mut Texts<'_>, name: &str, entry: &Entry) -> Option<RawStep> {
         retry: None,
         repeat: None,
         for_each: None,
+        has_rounds: false,
+        has_cells: false,
         require: None,
         expect: None,
         until: None,
@@ -152,12 +158,18 @@ fn one(texts: &mut Texts<'_>, name: &str, entry: &Entry) -> Option<RawStep> {
             }
             key if is_act(key) => acts.push((key, entry)),
             _ => {
-                let known: Vec<&str> =
-                    COMMON.into_iter().chain(["steps", "part"]).chain(Verb::NAMES.iter().copied()).collect();
-                unknown_step_key(texts, key, entry, &known);
+                // What was probably meant is taken for it, so that nothing follows from the slip.
+                match unknown_step_key(texts, key, entry) {
+                    Some("needs") => step.needs = words(texts, &entry.item),
+                    Some("for-each") => step.has_cells = true,
+                    Some("repeat") => step.has_rounds = true,
+                    _ => {}
+                }
             }
         }
     }
+    step.has_rounds |= table.contains_key("repeat");
+    step.has_cells |= table.contains_key("for-each");
     step.body = step.act(texts, &acts, table);
     step.rules(texts, table);
     Some(step)
@@ -167,12 +179,16 @@ fn is_act(key: &str) -> bool {
     matches!(key, "steps" | "part") || Verb::NAMES.contains(&key)
 }
 
-fn unknown_step_key(texts: &mut Texts<'_>, key: &str, entry: &Entry, known: &[&str]) {
+/// Tells that a key is none, and gives the one that was probably meant.
+fn unknown_step_key(texts: &mut Texts<'_>, key: &str, entry: &Entry) -> Option<&'static str> {
+    let known = COMMON.into_iter().chain(["steps", "part"]).chain(Verb::NAMES.iter().copied());
+    let near = crate::text::suggest(key, known);
     let problem = Problem::at(texts.spot(&entry.key), format!("`{key}` is neither a key of a step nor a verb"));
-    texts.problems.push(match crate::text::suggest(key, known.iter().copied()) {
+    texts.problems.push(match near {
         Some(near) => problem.help(format!("did you mean `{near}`?")).instead(near),
         None => problem.help("docs/plan.md lists the keys, docs/verbs.md the verbs"),
     });
+    near
 }
 
 fn when(texts: &mut Texts<'_>, entry: &Entry) -> When {
@@ -384,9 +400,8 @@ impl RawStep {
                 "with" => match entry.item.as_table() {
                     Some(table) => {
                         for (name, entry) in table {
-                            if let Some(value) = self.written(texts, entry, Within::Act) {
-                                with.insert(name.clone(), RawArgument { key: entry.key.clone(), value });
-                            }
+                            let value = self.written(texts, entry, Within::Act);
+                            with.insert(name.clone(), RawArgument { key: entry.key.clone(), value });
                         }
                     }
                     None => {

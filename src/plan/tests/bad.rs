@@ -135,6 +135,7 @@ fn tables_and_keys() {
 
     3:36 ['allways'] expected `passed`, `always` or `failed`, found `allways` | did you mean `always`?
     3:55 ['b'] expected a list of texts, found a text
+    3:55 ['b'] there is no step `b` beside `a`
     3:70 [1] expected a text in quotes, found a whole number
 
     3:50 [0] expected a whole number, 1 or more, found the number 0
@@ -354,6 +355,50 @@ fn names_in_expressions() {
     7:26 [foo] there is no function `foo` | a literal `${` is written `$${`
     7:62 [] the expression ends too early | a literal `${` is written `$${`
     "#);
+}
+
+/// One slip is one problem: nothing is told that follows from it.
+#[test]
+fn what_follows_from_a_mistake_is_not_told() {
+    let verb = "command.args = ['x']";
+    let cases = [
+        "a = { V }\nb = { neds = ['a'], command.args = ['${steps.a.stdout}'] }",
+        "a = { V }\nbb = { needs = ['aa'], command.args = ['${steps.a.stdout}'] }",
+        "a = { V }\nb = { needs = 'a', command.args = ['${steps.a.stdout}'] }",
+        "a = { for-eahc = 3, command.args = ['${item}'] }\nb = { needs = ['a'], command.args = ['${steps.a[1].stdout}'] }",
+        "a = { for-each = '${vars.', command.args = ['${item}'] }",
+        "a = { repeat = { times = '${' }, command.args = ['${string(round)}'] }",
+        "a = { part = { file = 'v.toml', with = { n = '${' } } }",
+        "a = { comand = { args = ['x'] } }\nb = { needs = ['a'], command.args = ['${steps.a.stdout}'] }",
+    ];
+    let mut said = String::new();
+    for case in cases {
+        let plan = format!("plan.name = 'p'\n[steps]\n{}", case.replace('V', verb));
+        let files = [
+            ("p.toml", plan.as_str()),
+            ("v.toml", "[vars]\nn = { required = true }\nm = '${vars.'\n[steps]\na.command.args = ['${vars.m}']"),
+        ];
+        said.push_str(&lines(&files, &Settings::default()));
+        said.push('\n');
+    }
+    insta::assert_snapshot!(said, @r"
+    p.toml:4:7 [neds] `neds` is neither a key of a step nor a verb | did you mean `needs`?
+
+    p.toml:4:17 ['aa'] there is no step `aa` beside `bb` | did you mean `a`?
+
+    p.toml:4:15 ['a'] expected a list of texts, found a text
+
+    p.toml:3:7 [for-eahc] `for-eahc` is neither a key of a step nor a verb | did you mean `for-each`?
+
+    p.toml:3:19 [${] the `${` that begins here is not closed | a literal `${` is written `$${`
+
+    p.toml:3:27 [${] the `${` that begins here is not closed | a literal `${` is written `$${`
+
+    p.toml:3:47 [${] the `${` that begins here is not closed | a literal `${` is written `$${`
+    v.toml:3:6 [${] the `${` that begins here is not closed | a literal `${` is written `$${`
+
+    p.toml:3:7 [comand] `comand` is neither a key of a step nor a verb | did you mean `command`?
+    ");
 }
 
 #[test]
