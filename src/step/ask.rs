@@ -145,6 +145,7 @@ pub(super) fn may_be_done(error: &kube::Error) -> bool {
 }
 
 /// An answer other than success.
+#[expect(clippy::option_option, reason = "whether to ask again, and then whether the server says when")]
 pub(super) struct Answer {
     class: Class,
     said: String,

@@ -74,7 +74,9 @@ mod tests {
         ];
         for (pieces, kept) in cases {
             let mut capture = Capture::new(8);
-            pieces.iter().for_each(|piece| capture.push(piece.as_bytes()));
+            for piece in pieces {
+                capture.push(piece.as_bytes());
+            }
             assert_eq!(capture.text(), kept);
         }
     }

@@ -205,8 +205,8 @@ async fn gather(what: What, names: &[String], cabinet: &Cabinet, gathered: &mut 
             .flat_map(|(_, objects)| objects)
             .filter(|object| object["kind"] == "Pod" && object["apiVersion"] == "v1");
         // Two selections may have the same pod.
-        let lives: BTreeMap<Life, ()> = pods.flat_map(lives).map(|(life, _)| (life, ())).collect();
-        for life in lives.keys() {
+        let lives: BTreeSet<Life> = pods.flat_map(lives).map(|(life, _)| life).collect();
+        for life in &lives {
             for previous in [false, true] {
                 if previous && life.restarts == 0 {
                     continue;

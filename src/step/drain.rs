@@ -106,7 +106,7 @@ fn leaving(pods: Vec<Pod>, args: &Drain) -> Result<Vec<Pod>, Error> {
                 continue;
             }
             None if !finished && !args.force => {
-                hinder.push(format!("pods/{name} has no controller (`force = true` evicts it for good)"))
+                hinder.push(format!("pods/{name} has no controller (`force = true` evicts it for good)"));
             }
             _ if scratch && !finished && !args.delete_emptydir_data => {
                 hinder.push(format!("pods/{name} has emptyDir data (`delete-emptydir-data = true` loses it)"));

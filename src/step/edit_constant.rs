@@ -15,6 +15,7 @@ use crate::text;
 /// one or the new one.
 ///
 /// Outputs: `old`, `new` (a whole number as such, else the text without its quotes).
+#[expect(clippy::unused_async, reason = "every verb is bound in the same way")]
 pub(super) async fn act(args: &EditConstant, ctx: &StepContext) -> Result<Done, Error> {
     let (written, name) = (ctx.get(&args.file)?, ctx.get(&args.name)?);
     let change = match (ctx.get_opt(args.add.as_ref())?, ctx.get_opt(args.to.as_ref())?) {

@@ -105,7 +105,7 @@ pub(super) async fn run_again<'a>(
             Ok(ran) => return Ok(ran),
             Err(Trouble::Error(error)) => return Err(error),
             Err(Trouble::Lost(error)) => {
-                ctx.note(Note::Retried { request: format!("EXEC pods/{}", container.pod), reason: error.message })
+                ctx.note(Note::Retried { request: format!("EXEC pods/{}", container.pod), reason: error.message });
             }
         }
         sleep(Duration::from_millis(500)).await;

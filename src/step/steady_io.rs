@@ -92,7 +92,10 @@ async fn connect(
     ctx: &StepContext,
 ) -> Result<(Ears, Mouth), Error> {
     let gone = |why: &str| Error::new(Class::Unmet, format!("the pod of {container}, which writes and reads, {why}"));
-    while again {
+    loop {
+        if !again {
+            break;
+        }
         match container.again(ctx).await {
             Ok(found) if found.uid == container.uid => break,
             Ok(_) => return Err(gone("was replaced")),

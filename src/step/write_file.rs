@@ -71,6 +71,7 @@ pub(super) async fn act(args: &WriteFile, ctx: &StepContext) -> Result<Done, Err
 }
 
 /// Where the bytes come from.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is not moved about")]
 enum Content {
     Chance { from: ChaCha8Rng, size: u64 },
     Local { path: PathBuf },
@@ -142,6 +143,7 @@ impl Content {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is not moved about")]
 enum Reader {
     Chance { from: ChaCha8Rng, left: u64 },
     Local(std::fs::File, PathBuf),

@@ -72,7 +72,7 @@ impl Talk for Script {
         } else {
             format!("{number} ok 100.00 {wrote} {wrote} {digest}\n")
         };
-        says.push((takes - Duration::from_secs(dots), last));
+        says.push((takes.saturating_sub(Duration::from_secs(dots)), last));
         Box::new(says.into_iter().map(|(after, text)| (after, text.into_bytes())))
     }
 }
