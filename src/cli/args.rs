@@ -120,9 +120,6 @@ pub(super) struct RunArgs {
     pub(super) plan: PlanArgs,
     #[command(flatten)]
     pub(super) cluster: ClusterArgs,
-    /// Default namespace, instead of the plan's.
-    #[arg(short, long, value_name = "NAME")]
-    pub(super) namespace: Option<String>,
     /// Most time for the whole run, such as `30m`, instead of the plan's.
     #[arg(long, value_name = "DURATION", value_parser = crate::text::parse_duration)]
     pub(super) timeout: Option<std::time::Duration>,

@@ -258,9 +258,6 @@ fn repro(plan: &PlanArgs, args: &RunArgs, seed: u64) -> String {
     for file in &plan.vars {
         words.extend(["--vars".to_owned(), quote(&finish::shown(file))]);
     }
-    if let Some(namespace) = &args.namespace {
-        words.extend(["--namespace".to_owned(), quote(namespace)]);
-    }
     words.extend(["--seed".to_owned(), seed.to_string()]);
     words.join(" ")
 }
