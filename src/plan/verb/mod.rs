@@ -19,14 +19,14 @@ pub use helm::{HelmInstall, HelmRollback, HelmUninstall, HelmUpgrade};
 pub use local::{Collect, Command, EditConstant, Sleep};
 pub use network::{Download, Http};
 pub use object::{Apply, Delete, Manifest, ManifestFile, Patch, Propagation};
-pub use outputs::{EVERY_STEP, Output, outputs_of};
+pub use outputs::{EVERY_STEP, Output};
 pub use pod::{Exec, SteadyIo, VerifyFile, WriteFile};
 pub use pod_kill::{How, Order, PodKill, Which};
 pub use wait::Wait;
 pub use workload::{Cordon, Drain, RolloutRestart, Scale, Uncordon};
 
 macro_rules! verbs {
-    ($($name:literal $verb:ident,)+) => {
+    ($($name:literal $verb:ident leaves $outputs:ident,)+) => {
         /// What a step does, with its arguments.
         #[derive(Clone, Debug, PartialEq)]
         #[expect(missing_docs, reason = "each variant is documented at its argument struct")]
@@ -45,6 +45,13 @@ macro_rules! verbs {
                 }
             }
 
+            /// What it leaves for later steps, besides [`EVERY_STEP`].
+            pub fn outputs(&self) -> &'static [Output] {
+                match self {
+                    $(Self::$verb(_) => outputs::$outputs,)+
+                }
+            }
+
             /// Reads the arguments of the verb of this name; `None` if there is no such verb.
             pub fn read<'de, D: serde::Deserializer<'de>>(name: &str, arguments: D) -> Option<Result<Self, D::Error>> {
                 use serde::Deserialize;
@@ -59,34 +66,43 @@ macro_rules! verbs {
                 vec![$(($name, generator.subschema_for::<$verb>())),+]
             }
         }
+
+        /// What the verb of this name leaves for later steps, besides [`EVERY_STEP`];
+        /// nothing if there is no such verb.
+        pub fn outputs_of(name: &str) -> &'static [Output] {
+            match name {
+                $($name => outputs::$outputs,)+
+                _ => &[],
+            }
+        }
     };
 }
 
 verbs! {
-    "helm-install" HelmInstall,
-    "helm-upgrade" HelmUpgrade,
-    "helm-rollback" HelmRollback,
-    "helm-uninstall" HelmUninstall,
-    "apply" Apply,
-    "patch" Patch,
-    "delete" Delete,
-    "wait" Wait,
-    "pod-kill" PodKill,
-    "rollout-restart" RolloutRestart,
-    "scale" Scale,
-    "cordon" Cordon,
-    "uncordon" Uncordon,
-    "drain" Drain,
-    "exec" Exec,
-    "write-file" WriteFile,
-    "verify-file" VerifyFile,
-    "steady-io" SteadyIo,
-    "download" Download,
-    "http" Http,
-    "command" Command,
-    "edit-constant" EditConstant,
-    "collect" Collect,
-    "sleep" Sleep,
+    "helm-install" HelmInstall leaves HELM,
+    "helm-upgrade" HelmUpgrade leaves HELM,
+    "helm-rollback" HelmRollback leaves HELM,
+    "helm-uninstall" HelmUninstall leaves UNINSTALL,
+    "apply" Apply leaves APPLY,
+    "patch" Patch leaves PATCH,
+    "delete" Delete leaves DELETE,
+    "wait" Wait leaves WAIT,
+    "pod-kill" PodKill leaves KILL,
+    "rollout-restart" RolloutRestart leaves RESTART,
+    "scale" Scale leaves SCALE,
+    "cordon" Cordon leaves CORDON,
+    "uncordon" Uncordon leaves CORDON,
+    "drain" Drain leaves DRAIN,
+    "exec" Exec leaves PROGRAM,
+    "write-file" WriteFile leaves FILE,
+    "verify-file" VerifyFile leaves FILE,
+    "steady-io" SteadyIo leaves STEADY,
+    "download" Download leaves DOWNLOAD,
+    "http" Http leaves HTTP,
+    "command" Command leaves PROGRAM,
+    "edit-constant" EditConstant leaves EDIT,
+    "collect" Collect leaves COLLECT,
+    "sleep" Sleep leaves NOTHING,
 }
 
 impl Verb {

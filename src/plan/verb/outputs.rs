@@ -1,5 +1,3 @@
-use super::Verb;
-
 /// One output of a verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Output {
@@ -20,95 +18,65 @@ pub const EVERY_STEP: &[Output] = &[
     output("took", "How long it took, in seconds."),
 ];
 
-const HELM: &[Output] = &[
+pub(super) const HELM: &[Output] = &[
     output("revision", "The release's revision after the command."),
     output("status", "The release's status, such as `deployed`."),
     output("images", "The images of the release's workloads: a list of `object`, `container`, `before`, `after`."),
 ];
-const UNINSTALL: &[Output] = &[output("status", "`uninstalled`, or `absent` if there was no such release.")];
-const APPLY: &[Output] = &[
+pub(super) const UNINSTALL: &[Output] = &[output("status", "`uninstalled`, or `absent` if there was no such release.")];
+pub(super) const APPLY: &[Output] = &[
     output("object", "The first object, as the API server accepted it."),
     output("objects", "All objects, as the API server accepted them."),
 ];
-const PATCH: &[Output] = &[
+pub(super) const PATCH: &[Output] = &[
     output("object", "The first object, as the API server answered."),
     output("count", "How many objects were patched."),
 ];
-const DELETE: &[Output] = &[output("count", "How many objects were deleted."), output("names", "Their names.")];
-const DRAIN: &[Output] = &[output("count", "How many pods were evicted."), output("names", "Their names.")];
-const RESTART: &[Output] = &[output("generation", "The generation that the restart made.")];
-const SCALE: &[Output] = &[
+pub(super) const DELETE: &[Output] =
+    &[output("count", "How many objects were deleted."), output("names", "Their names.")];
+pub(super) const DRAIN: &[Output] = &[output("count", "How many pods were evicted."), output("names", "Their names.")];
+pub(super) const RESTART: &[Output] = &[output("generation", "The generation that the restart made.")];
+pub(super) const SCALE: &[Output] = &[
     output("replicas", "How many replicas there are to be now."),
     output("before", "How many there were to be before."),
 ];
-const CORDON: &[Output] = &[output("changed", "Whether the node was not so before.")];
-const WAIT: &[Output] = &[
+pub(super) const CORDON: &[Output] = &[output("changed", "Whether the node was not so before.")];
+pub(super) const WAIT: &[Output] = &[
     output("object", "The first object that satisfied the condition."),
     output("objects", "All of them as of the moment it held; with `all` by the conditions' names."),
     output("count", "How many there are."),
 ];
-const KILL: &[Output] = &[
+pub(super) const KILL: &[Output] = &[
     output("uids", "The uids of the pods that were deleted."),
     output("names", "Their names."),
     output("count", "How many pods were deleted."),
     output("skew", "From the first delete request to the last, such as `812us`."),
 ];
 /// Of a program, in a pod or here.
-const PROGRAM: &[Output] = &[
+pub(super) const PROGRAM: &[Output] = &[
     output("stdout", "Standard output, without the last line break."),
     output("stderr", "Standard error, without the last line break."),
     output("code", "The exit code."),
 ];
-const FILE: &[Output] =
+pub(super) const FILE: &[Output] =
     &[output("sha256", "The digest in lower-case hexadecimal."), output("bytes", "How many bytes there are.")];
-const STEADY: &[Output] = &[
+pub(super) const STEADY: &[Output] = &[
     output("writes", "How many blocks were written and read back."),
     output("wrong", "How many reads gave other bytes than were written."),
     output("stalls", "How often a write or read took longer than a second."),
     output("longest", "The longest of them, such as `1200ms`."),
 ];
-const DOWNLOAD: &[Output] = &[
+pub(super) const DOWNLOAD: &[Output] = &[
     output("path", "Where the file lies in the cache."),
     output("sha512", "The digest in lower-case hexadecimal."),
     output("sha256", "The same for SHA-256, if `sha256` was given."),
     output("bytes", "How many bytes there are."),
 ];
-const HTTP: &[Output] =
+pub(super) const HTTP: &[Output] =
     &[output("status", "The status code."), output("body", "The body: parsed if it is JSON, else as text.")];
-const EDIT: &[Output] = &[
+pub(super) const EDIT: &[Output] = &[
     output("old", "The value that stood there: a whole number, or a text without its quotes."),
     output("new", "The value that stands there now, likewise."),
 ];
-const COLLECT: &[Output] = &[output("files", "The files that were written, relative to the run folder.")];
-
-impl Verb {
-    /// What it leaves for later steps, besides [`EVERY_STEP`].
-    pub fn outputs(&self) -> &'static [Output] {
-        outputs_of(self.name())
-    }
-}
-
-/// What the verb of this name leaves for later steps, besides [`EVERY_STEP`].
-pub fn outputs_of(verb: &str) -> &'static [Output] {
-    match verb {
-        "helm-install" | "helm-upgrade" | "helm-rollback" => HELM,
-        "helm-uninstall" => UNINSTALL,
-        "apply" => APPLY,
-        "patch" => PATCH,
-        "delete" => DELETE,
-        "rollout-restart" => RESTART,
-        "scale" => SCALE,
-        "cordon" | "uncordon" => CORDON,
-        "drain" => DRAIN,
-        "wait" => WAIT,
-        "pod-kill" => KILL,
-        "exec" | "command" => PROGRAM,
-        "write-file" | "verify-file" => FILE,
-        "steady-io" => STEADY,
-        "download" => DOWNLOAD,
-        "http" => HTTP,
-        "edit-constant" => EDIT,
-        "collect" => COLLECT,
-        _ => &[],
-    }
-}
+pub(super) const COLLECT: &[Output] = &[output("files", "The files that were written, relative to the run folder.")];
+pub(super) const NOTHING: &[Output] = &[];
