@@ -63,6 +63,48 @@ impl fmt::Debug for StepId {
     }
 }
 
+/// A check instance: `no-second-download[03]`, `volumes[one]/no-crash`, `small/identity`.
+///
+/// The group or part use it is written in, its name, and the zero-padded round in brackets.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CheckId(String);
+
+impl CheckId {
+    /// The id of a check of the plan itself, or of the part used at a step.
+    pub fn new(within: Option<&StepId>, name: &str) -> Self {
+        Self(within.map_or_else(|| name.to_owned(), |within| format!("{within}/{name}")))
+    }
+
+    /// The same check in one round.
+    #[must_use]
+    pub fn round(&self, round: &str) -> Self {
+        Self(format!("{}[{round}]", self.0))
+    }
+
+    /// The id as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The id with all brackets moved to its end, as in `StepId::brackets_last`.
+    pub fn brackets_last(&self) -> String {
+        StepId(self.0.clone()).brackets_last()
+    }
+}
+
+impl fmt::Display for CheckId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for CheckId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
 /// One run of one plan: `restart-20261122T143000Z-7f3a`. Also the value of the
 /// label on everything the run creates, so it is a valid label value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

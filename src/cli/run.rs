@@ -232,6 +232,7 @@ fn start(plan: &Plan, args: &RunArgs, seed: u64, id: RunId, cluster: &Arc<dyn Cl
         jobs: args.jobs,
         cluster: cluster.identity(),
         steps: plan.nodes(),
+        checks: plan.check_nodes(),
         repro: repro(&args.plan, args, seed),
     }
 }

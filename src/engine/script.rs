@@ -274,6 +274,7 @@ impl Stage {
             jobs: self.jobs,
             cluster: None,
             steps: self.plan.nodes(),
+            checks: Vec::new(),
             repro: String::new(),
         };
         let order = Order {
@@ -357,7 +358,20 @@ impl Told {
                 | EventKind::StepUp { step } => assert_eq!(open.get(step), Some(&true), "{step} does not run"),
                 EventKind::RunFinished { .. } => assert_eq!(place + 1, self.events.len()),
                 EventKind::RunStarted(_) => assert_eq!(place, 0),
-                EventKind::CancelRequested { .. } | EventKind::Warned { .. } => {}
+                EventKind::WatchOpened { .. }
+                | EventKind::ObjectSeen(_)
+                | EventKind::WatchListed { .. }
+                | EventKind::WatchGap { .. }
+                | EventKind::WatchLate { .. }
+                | EventKind::WatchConfirmed { .. }
+                | EventKind::WatchClosed { .. }
+                | EventKind::CheckArmed { .. }
+                | EventKind::CheckViolated { .. }
+                | EventKind::CheckJudged { .. }
+                | EventKind::CheckSkipped { .. }
+                | EventKind::Marked { .. }
+                | EventKind::CancelRequested { .. }
+                | EventKind::Warned { .. } => {}
             }
         }
         for node in &start.steps {
@@ -387,5 +401,17 @@ fn line(kind: &EventKind) -> String {
         EventKind::CancelRequested { by } => format!("cancel: {by}"),
         EventKind::Warned { message } => format!("warning: {message}"),
         EventKind::RunFinished { verdict, reason } => format!("{verdict}: {reason}"),
+        EventKind::CheckArmed { check, .. } => format!("armed {check}"),
+        EventKind::CheckViolated { check, moment } => format!("violated {check}: {}", moment.say),
+        EventKind::CheckJudged { check, outcome, finding } => format!("{outcome} {check}: {}", finding.message),
+        EventKind::CheckSkipped { check, reason } => format!("skip {check}: {reason}"),
+        EventKind::WatchOpened { .. }
+        | EventKind::ObjectSeen(_)
+        | EventKind::WatchListed { .. }
+        | EventKind::WatchGap { .. }
+        | EventKind::WatchLate { .. }
+        | EventKind::WatchConfirmed { .. }
+        | EventKind::WatchClosed { .. }
+        | EventKind::Marked { .. } => format!("{kind:?}"),
     }
 }

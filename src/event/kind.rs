@@ -3,9 +3,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Failure, Note, Outcome, RunStart, SkipReason, Verdict};
+use super::{
+    Armed, Difference, Failure, Finding, Moment, Note, ObjectName, Outcome, RunStart, Seen, SkipReason, Verdict,
+    WatchId, Watched,
+};
 use crate::clock::Elapsed;
-use crate::id::StepId;
+use crate::id::{CheckId, StepId};
 
 /// One variant for each fact. A reader matches all of them: a new fact stops the
 /// build where it must be thought of.
@@ -74,6 +77,104 @@ pub enum EventKind {
         /// Why.
         reason: SkipReason,
     },
+    /// A watch opened: from its first list on, every version is recorded.
+    WatchOpened {
+        /// The watch.
+        watch: WatchId,
+        /// What it asks for.
+        watched: Watched,
+    },
+    /// One version of one object.
+    ObjectSeen(Box<Seen>),
+    /// A list is complete: the objects in it came before, as `ObjectSeen`; those whose
+    /// version was known already are not said again.
+    WatchListed {
+        /// The watch.
+        watch: WatchId,
+        /// The list's version: the watch goes on from here.
+        version: String,
+        /// How many objects it has.
+        objects: u64,
+        /// Objects that were known and are not in it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        gone: Vec<ObjectName>,
+        /// Whether the kind is served at all; a kind that is not has no objects.
+        served: bool,
+    },
+    /// A watch was blind, and versions may be missing. Said when it sees again, or when a window closes.
+    WatchGap {
+        /// The watch.
+        watch: WatchId,
+        /// The last moment at which it surely saw.
+        from: Elapsed,
+        /// When it saw again.
+        to: Elapsed,
+        /// Why.
+        reason: String,
+        /// Whether anything was different after it: an object's uid or version, or a new object.
+        changed: bool,
+    },
+    /// A watch stood still and missed nothing: versions came later than they were made.
+    WatchLate {
+        /// The watch.
+        watch: WatchId,
+        /// The last moment at which it surely saw.
+        from: Elapsed,
+        /// When it had caught up.
+        to: Elapsed,
+        /// Why.
+        reason: String,
+    },
+    /// A closing list: what the server has now, beside what the watch has shown.
+    WatchConfirmed {
+        /// The watch.
+        watch: WatchId,
+        /// The list's version.
+        version: String,
+        /// What they do not agree on after the time for explaining it; empty: nothing was missed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        differences: Vec<Difference>,
+    },
+    /// Nobody needs a watch any more: from here on it records nothing.
+    WatchClosed {
+        /// The watch.
+        watch: WatchId,
+    },
+    /// A check's window opened: its watches are live. Written before the step acts.
+    CheckArmed {
+        /// The check.
+        check: CheckId,
+        /// What it sees through.
+        watches: Vec<Armed>,
+    },
+    /// A check was violated. Said for the first violation only, when it is seen.
+    CheckViolated {
+        /// The check.
+        check: CheckId,
+        /// What happened.
+        moment: Box<Moment>,
+    },
+    /// A check's window closed and it was judged.
+    CheckJudged {
+        /// The check.
+        check: CheckId,
+        /// How it went.
+        outcome: Outcome,
+        /// What was found.
+        finding: Box<Finding>,
+    },
+    /// A check was not judged: its window never opened.
+    CheckSkipped {
+        /// The check.
+        check: CheckId,
+        /// Why.
+        reason: SkipReason,
+    },
+    /// A person beside the run marked a moment: a window of this name opens, the one before closes.
+    Marked {
+        /// The name.
+        name: String,
+    },
     /// The run began to end early: nothing new starts, what runs is cancelled.
     CancelRequested {
         /// By what.
@@ -105,7 +206,22 @@ impl EventKind {
             | Self::StepUp { step }
             | Self::StepFinished { step, .. }
             | Self::StepSkipped { step, .. } => Some(step),
-            Self::RunStarted(_) | Self::CancelRequested { .. } | Self::Warned { .. } | Self::RunFinished { .. } => None,
+            Self::RunStarted(_)
+            | Self::WatchOpened { .. }
+            | Self::ObjectSeen(_)
+            | Self::WatchListed { .. }
+            | Self::WatchGap { .. }
+            | Self::WatchLate { .. }
+            | Self::WatchConfirmed { .. }
+            | Self::WatchClosed { .. }
+            | Self::CheckArmed { .. }
+            | Self::CheckViolated { .. }
+            | Self::CheckJudged { .. }
+            | Self::CheckSkipped { .. }
+            | Self::Marked { .. }
+            | Self::CancelRequested { .. }
+            | Self::Warned { .. }
+            | Self::RunFinished { .. } => None,
         }
     }
 }

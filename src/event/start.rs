@@ -1,10 +1,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::CheckNode;
 use crate::id::{RunId, StepId};
 
 /// Version of the event format. A reader refuses what it does not name.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The first event's facts: all that a reader needs to understand the rest,
 /// and all that a later command needs to load the plan again.
@@ -50,6 +51,9 @@ pub struct RunStart {
     pub cluster: Option<ClusterIdentity>,
     /// Every step in plan order: a group before what is in it.
     pub steps: Vec<StepNode>,
+    /// Every check in plan order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckNode>,
     /// A command line that runs the same again.
     pub repro: String,
 }

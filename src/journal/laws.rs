@@ -31,6 +31,7 @@ fn start(run: &str) -> EventKind {
         jobs: 16,
         cluster: None,
         steps: Vec::new(),
+        checks: Vec::new(),
         repro: String::new(),
     }))
 }

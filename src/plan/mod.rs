@@ -5,6 +5,7 @@
 
 mod attach;
 mod choice;
+mod claim;
 mod condition;
 mod coverage;
 mod library;
@@ -38,6 +39,7 @@ mod vars;
 /// The verbs and their arguments.
 pub mod verb;
 
+pub use claim::{Check, Claim, Edge, Edges};
 pub use condition::{Condition, Conditions, Count, Require};
 pub use coverage::coverage;
 pub use load::{Settings, load};

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{Body, Selection, Step};
-use crate::event::{NodeKind, PlanFile, StepNode};
+use super::{Body, Check, Selection, Step};
+use crate::event::{CheckNode, NodeKind, PlanFile, StepNode};
 use crate::id::StepId;
 
 /// A checked plan: what will be run, with parts expanded, cells and rounds made,
@@ -30,6 +30,8 @@ pub struct Plan {
     pub secrets: Vec<(String, String)>,
     /// Every selection, those of parts included.
     pub selections: Vec<Selection>,
+    /// Checks in file order, those of parts where the part is used.
+    pub checks: Vec<Check>,
     /// Steps in file order.
     pub steps: Vec<Step>,
 }
@@ -59,6 +61,11 @@ impl Plan {
         let mut nodes = Vec::new();
         down(&self.steps, None, &mut nodes);
         nodes
+    }
+
+    /// Every check as events and drawings know it.
+    pub fn check_nodes(&self) -> Vec<CheckNode> {
+        self.checks.iter().map(Check::node).collect()
     }
 
     /// Whether a run needs a cluster: it has selections or verbs that speak to one.

@@ -143,6 +143,7 @@ impl<'a, 'f> Resolver<'a, 'f> {
             vars: values.collect::<Map<_, _>>(),
             secrets: std::mem::take(&mut self.secrets),
             selections: std::mem::take(&mut self.selections),
+            checks: Vec::new(),
             steps,
         })
     }

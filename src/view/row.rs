@@ -93,7 +93,22 @@ impl RowState {
             ) => Err(IllegalTransition::of(event, format!("it is {self}"))),
             (
                 _,
-                Fact::RunStarted(_) | Fact::CancelRequested { .. } | Fact::Warned { .. } | Fact::RunFinished { .. },
+                Fact::RunStarted(_)
+                | Fact::WatchOpened { .. }
+                | Fact::ObjectSeen(_)
+                | Fact::WatchListed { .. }
+                | Fact::WatchGap { .. }
+                | Fact::WatchLate { .. }
+                | Fact::WatchConfirmed { .. }
+                | Fact::WatchClosed { .. }
+                | Fact::CheckArmed { .. }
+                | Fact::CheckViolated { .. }
+                | Fact::CheckJudged { .. }
+                | Fact::CheckSkipped { .. }
+                | Fact::Marked { .. }
+                | Fact::CancelRequested { .. }
+                | Fact::Warned { .. }
+                | Fact::RunFinished { .. },
             ) => Err(IllegalTransition::of(event, "it is about the run and not about a step")),
         }
     }
@@ -176,6 +191,18 @@ impl Row {
                 self.ended = Some(at);
             }
             EventKind::RunStarted(_)
+            | EventKind::WatchOpened { .. }
+            | EventKind::ObjectSeen(_)
+            | EventKind::WatchListed { .. }
+            | EventKind::WatchGap { .. }
+            | EventKind::WatchLate { .. }
+            | EventKind::WatchConfirmed { .. }
+            | EventKind::WatchClosed { .. }
+            | EventKind::CheckArmed { .. }
+            | EventKind::CheckViolated { .. }
+            | EventKind::CheckJudged { .. }
+            | EventKind::CheckSkipped { .. }
+            | EventKind::Marked { .. }
             | EventKind::CancelRequested { .. }
             | EventKind::Warned { .. }
             | EventKind::RunFinished { .. } => {}

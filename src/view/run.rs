@@ -260,6 +260,18 @@ impl RunView {
                 self.may_end(event)?;
                 self.finished = Some(Finish { at: event.at, verdict: *verdict, reason: reason.clone() });
             }
+            EventKind::WatchOpened { .. }
+            | EventKind::ObjectSeen(_)
+            | EventKind::WatchListed { .. }
+            | EventKind::WatchGap { .. }
+            | EventKind::WatchLate { .. }
+            | EventKind::WatchConfirmed { .. }
+            | EventKind::WatchClosed { .. }
+            | EventKind::CheckArmed { .. }
+            | EventKind::CheckViolated { .. }
+            | EventKind::CheckJudged { .. }
+            | EventKind::CheckSkipped { .. }
+            | EventKind::Marked { .. } => {}
             // About a step: its row takes it in.
             EventKind::GroupStarted { .. }
             | EventKind::StepStarted { .. }

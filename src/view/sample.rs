@@ -100,6 +100,7 @@ impl Story {
                 embedded: false,
             }),
             steps,
+            checks: Vec::new(),
             repro: "lariat run plans/restart.toml --context lab --seed 7 --set rounds=2".into(),
         })
     }

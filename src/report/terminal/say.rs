@@ -41,7 +41,19 @@ pub(super) fn event(event: &Event, view: &RunView, width: usize, detail: Detail)
             let (word, ink) = verdict_word(*verdict);
             vec![teller.run_line(word, ink).say(reason)]
         }
-        EventKind::StepProgressed { .. } => Vec::new(),
+        EventKind::StepProgressed { .. }
+        | EventKind::WatchOpened { .. }
+        | EventKind::ObjectSeen(_)
+        | EventKind::WatchListed { .. }
+        | EventKind::WatchGap { .. }
+        | EventKind::WatchLate { .. }
+        | EventKind::WatchConfirmed { .. }
+        | EventKind::WatchClosed { .. }
+        | EventKind::CheckArmed { .. }
+        | EventKind::CheckViolated { .. }
+        | EventKind::CheckJudged { .. }
+        | EventKind::CheckSkipped { .. }
+        | EventKind::Marked { .. } => Vec::new(),
     }
 }
 
