@@ -119,6 +119,12 @@ pub struct Moment {
     pub at: Elapsed,
     /// Which track: the object's name, and the key in brackets.
     pub track: String,
+    /// The object's uid, so that a reader finds it in other records; empty if no object was seen.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub uid: String,
+    /// The object's version at that event, as the server says it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub version: String,
     /// What happened, in a few words: `ready -> failed`, `appeared`, `gone`.
     pub say: String,
     /// The object (for an entry: the entry) before and after, as lines that begin with ` `, `-` or `+`.
