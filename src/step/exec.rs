@@ -36,6 +36,9 @@ pub(super) async fn act(args: &Exec, ctx: &StepContext) -> Result<Done, Error> {
     let input = stdin.map(|text| stream::iter([Ok(text.into_bytes().into())]).boxed());
     let ran = shell::run(&container, &command, input, ctx).await?;
     ctx.note(Note::pair("exit code", ran.code));
+    if ran.left_input {
+        ctx.note(Note::text("it ended before it had read all of its input"));
+    }
     report("stdout", &ran.stdout, ctx);
     report("stderr", &ran.stderr, ctx);
     if !args.codes.contains(&ran.code) {

@@ -3,12 +3,18 @@ use super::shell::{self, Input, Ran};
 use super::{Error, StepContext};
 use crate::event::Class;
 
+/// Writes its input to a file. The shell stays in between to hold the standard output
+/// open: `dd` closes its own, and containerd ends the input of a command when its output
+/// ends (`pkg/cri/io/exec_io.go`, `Attach`), so that `dd` alone would write a few pieces
+/// and succeed.
+const WRITE: &str = r#"dd of="$1" bs=1M conv=fsync; exit $?"#;
+
 /// A file in a container, and the only commands that are ever run about one. A small
 /// `busybox` has them all, and the embedded cluster imitates exactly these:
 ///
 /// | command | does |
 /// |---|---|
-/// | `dd of=PATH bs=1M conv=fsync` | writes its input, and returns when it is on the disk |
+/// | `sh -c WRITE write-file PATH` | writes its input, and returns when it is on the disk |
 /// | `stat -L -c %s PATH` | prints the size |
 /// | `sha256sum PATH` | prints the digest, two characters and the path |
 ///
@@ -39,9 +45,11 @@ impl<'a> File<'a> {
         input: impl Fn() -> Result<Input<'i>, Error>,
         ctx: &StepContext,
     ) -> Result<(), Error> {
-        let target = format!("of={}", self.path);
-        let command = ["dd", &target, "bs=1M", "conv=fsync"].map(str::to_owned);
+        let command = ["sh", "-c", WRITE, "write-file", &self.path].map(str::to_owned);
         let ran = shell::run_again(self.container, &command, || input().map(Some), ctx).await?;
+        if ran.code == 0 && ran.left_input {
+            return Err(ran.error(Class::Unmet, format!("{} was not written to its end: `dd` stopped", self.called())));
+        }
         if ran.code == 0 {
             return Ok(());
         }

@@ -1,4 +1,6 @@
 use std::pin::pin;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,6 +34,8 @@ pub(super) struct Ran {
     pub(super) code: i32,
     pub(super) stdout: Capture,
     pub(super) stderr: Capture,
+    /// Whether it ended while there was still input for it.
+    pub(super) left_input: bool,
 }
 
 /// Bytes for a command to read.
@@ -68,8 +72,15 @@ pub(super) async fn run(
     ctx: &StepContext,
 ) -> Result<Ran, Trouble> {
     let (mut ears, mouth) = session::start(container, command, input.is_some(), ctx).await?;
-    let mut ran = Ran { shown: shown(command), code: 0, stdout: Capture::new(KEPT), stderr: Capture::new(KEPT) };
-    let mut speech = pin!(speak(mouth, input));
+    let mut ran = Ran {
+        shown: shown(command),
+        code: 0,
+        stdout: Capture::new(KEPT),
+        stderr: Capture::new(KEPT),
+        left_input: false,
+    };
+    let given = AtomicBool::new(input.is_none());
+    let mut speech = pin!(speak(mouth, input, &given));
     let mut speaks = true;
     let mut deadline = pin!(sleep_until(ctx.deadline));
     loop {
@@ -80,7 +91,9 @@ pub(super) async fn run(
             heard = ears.hear() => match heard {
                 Ok(Heard::Stdout(bytes)) => ran.stdout.push(&bytes),
                 Ok(Heard::Stderr(bytes)) => ran.stderr.push(&bytes),
-                Ok(Heard::Ended(Ending::Code(code))) => return Ok(Ran { code, ..ran }),
+                Ok(Heard::Ended(Ending::Code(code))) => {
+                    return Ok(Ran { code, left_input: !given.load(Relaxed), ..ran });
+                }
                 Ok(Heard::Ended(Ending::NotRun(why))) => return Err(not_run(&ran.shown, &container.to_string(), why).into()),
                 Err(lost) => return Err(Trouble::Lost(broken_off(&ran, container, &lost))),
             },
@@ -114,13 +127,14 @@ pub(super) async fn run_again<'a>(
 }
 
 /// Gives the command its input, then keeps the connection in use.
-async fn speak(mut mouth: Mouth, input: Option<Input<'_>>) -> Result<(), Trouble> {
+async fn speak(mut mouth: Mouth, input: Option<Input<'_>>, given: &AtomicBool) -> Result<(), Trouble> {
     let lost = |lost: Lost| Trouble::Lost(Error::from_source(Class::Unreachable, "the input was cut", lost));
     if let Some(mut input) = input {
         while let Some(bytes) = input.next().await {
             mouth.say(&bytes?).await.map_err(lost)?;
         }
         mouth.end().await.map_err(lost)?;
+        given.store(true, Relaxed);
     }
     loop {
         sleep(PING).await;

@@ -3,3 +3,4 @@
 mod house;
 mod live;
 mod restart;
+mod verbs;

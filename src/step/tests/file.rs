@@ -16,8 +16,8 @@ impl Program for Files {
         let mut files = self.0.lock().unwrap();
         let command: Vec<&str> = exec.command.iter().map(String::as_str).collect();
         match command.as_slice() {
-            ["dd", of, "bs=1M", "conv=fsync"] => {
-                let path = of.strip_prefix("of=").unwrap().to_owned();
+            ["sh", "-c", r#"dd of="$1" bs=1M conv=fsync; exit $?"#, "write-file", path] => {
+                let path = (*path).to_owned();
                 if path.starts_with("/full/") {
                     return Answer::fails(1, format!("dd: error writing '{path}': No space left on device\n"));
                 }
