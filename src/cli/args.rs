@@ -53,6 +53,9 @@ pub(super) struct PlanArgs {
     /// Read vars from a TOML file (repeatable; `--set` wins).
     #[arg(long = "vars", value_name = "FILE")]
     pub(super) vars: Vec<PathBuf>,
+    /// Default namespace for objects and verbs, instead of the plan's own.
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = a_namespace)]
+    pub(super) namespace: Option<String>,
     /// Run only this step and what it needs (repeatable).
     #[arg(long, value_name = "STEP")]
     pub(super) only: Vec<String>,
@@ -159,6 +162,16 @@ fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(0) => Err("at least one step must be allowed to act".to_owned()),
         Ok(number) => Ok(number),
         Err(_) => Err(format!("`{text}` is not a number of steps")),
+    }
+}
+
+fn a_namespace(text: &str) -> Result<String, String> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let fine = text.len() <= 63 && text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-');
+    if fine && !text.is_empty() {
+        Ok(text.to_owned())
+    } else {
+        Err("a namespace has at most 63 lower-case letters, digits and dashes, no dash first or last".to_owned())
     }
 }
 

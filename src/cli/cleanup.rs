@@ -105,6 +105,7 @@ fn remaining(view: &RunView, args: &CleanupArgs) -> Result<Option<Plan>, Exit> {
     let settings = Settings {
         vars: view.start.vars.clone(),
         set: set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        namespace: Some(view.start.namespace.clone()).filter(|namespace| !namespace.is_empty()),
         env: std::env::vars().collect(),
         ..Settings::default()
     };

@@ -32,6 +32,7 @@ fn settings(args: &PlanArgs) -> Result<Settings, Exit> {
     Ok(Settings {
         set: set.collect::<Result<_, _>>()?,
         vars_files: args.vars.clone(),
+        namespace: args.namespace.clone(),
         only: args.only.clone(),
         skip: args.skip.clone(),
         vars: serde_json::Map::new(),

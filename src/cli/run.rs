@@ -228,6 +228,7 @@ fn start(plan: &Plan, args: &RunArgs, seed: u64, id: RunId, cluster: &Arc<dyn Cl
         secrets: plan.secrets.iter().map(|(name, _)| name.clone()).collect(),
         set: set.collect(),
         flags: flags.collect(),
+        namespace: plan.namespace.clone(),
         seed,
         jobs: args.jobs,
         cluster: cluster.identity(),
@@ -250,6 +251,9 @@ fn repro(plan: &PlanArgs, args: &RunArgs, seed: u64) -> String {
     };
     if let Some(context) = &args.cluster.context {
         words.extend(["--context".to_owned(), quote(context)]);
+    }
+    if let Some(namespace) = &plan.namespace {
+        words.extend(["--namespace".to_owned(), namespace.clone()]);
     }
     for (flag, values) in [("--set", &plan.set), ("--only", &plan.only), ("--skip", &plan.skip)] {
         for value in values {

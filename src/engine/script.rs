@@ -270,6 +270,7 @@ impl Stage {
             secrets: Vec::new(),
             set: Vec::new(),
             flags: Vec::new(),
+            namespace: String::new(),
             seed: 1,
             jobs: self.jobs,
             cluster: None,

@@ -42,6 +42,9 @@ pub struct RunStart {
     /// Steps that `--only` and `--skip` name, each as the flag with its value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
+    /// Default namespace for objects and verbs: the plan's, or `--namespace`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
     /// The seed of every choice by chance.
     pub seed: u64,
     /// How many steps may act at once.

@@ -27,6 +27,7 @@ fn start(run: &str) -> EventKind {
         secrets: Vec::new(),
         set: Vec::new(),
         flags: Vec::new(),
+        namespace: String::new(),
         seed: 1,
         jobs: 16,
         cluster: None,
@@ -66,7 +67,7 @@ fn what_is_written_is_read_back() {
     assert_eq!((recording.events, recording.cut), (stream(), None));
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(text.lines().count(), 5);
-    assert!(text.starts_with(r#"{"seq":0,"at":0,"kind":{"run-started":{"format":1,"#), "{text}");
+    assert!(text.starts_with(r#"{"seq":0,"at":0,"kind":{"run-started":{"format":2,"#), "{text}");
 }
 
 #[test]
@@ -155,18 +156,18 @@ fn what_is_no_journal_is_refused_in_a_sentence() {
         ),
         (
             lines[0]
-                .replace("\"format\":1,\"lariat\":\"0.1.0\"", "\"format\":3,\"lariat\":\"2.0.0\"")
+                .replace("\"format\":2,\"lariat\":\"0.1.0\"", "\"format\":3,\"lariat\":\"2.0.0\"")
                 .replace("\"seed\"", "\"sprout\""),
-            "the journal `FILE` has format 3, written by lariat 2.0.0; this version reads format 1: read it with the version that wrote it",
+            "the journal `FILE` has format 3, written by lariat 2.0.0; this version reads format 2: read it with the version that wrote it",
         ),
         (
             second(r#"{"seq":1,"at":0,"kind":{"step-danced":{"step":"a"}}}"#),
-            "line 2 of the journal `FILE` is of the kind `step-danced`, which format 1 does not have",
+            "line 2 of the journal `FILE` is of the kind `step-danced`, which format 2 does not have",
         ),
         (
             // The last line is sound JSON too: no cut.
             second(&lines[1]) + r#"{"seq":1,"at":0,"kind":{"step-danced":{"step":"a"}}}"#,
-            "line 4 of the journal `FILE` is of the kind `step-danced`, which format 1 does not have",
+            "line 4 of the journal `FILE` is of the kind `step-danced`, which format 2 does not have",
         ),
         (
             second(r#"{"seq":1,"at":0,"kind":{"step-started":{"stop":"a"}}}"#),

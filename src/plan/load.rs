@@ -17,6 +17,8 @@ pub struct Settings {
     pub vars_files: Vec<PathBuf>,
     /// `--set`: names with their values as text; they win over files.
     pub set: Vec<(String, String)>,
+    /// `--namespace`: instead of the plan's own default; a part's own stays.
+    pub namespace: Option<String>,
     /// `--only`: steps by id or name.
     pub only: Vec<String>,
     /// `--skip`: steps by id or name.

@@ -205,6 +205,8 @@ impl<'a, 'f> Resolver<'a, 'f> {
         let wrong = !late.is_empty();
         self.problems.extend(late);
         let own = self.head::<String>(file.header.namespace.as_ref(), &env).filter(|_| !wrong);
+        let asked = self.settings.namespace.clone().filter(|_| group.is_none());
+        let own = asked.or(own);
         let namespace = own.unwrap_or_else(|| namespace.to_owned());
         let mut objects = IndexMap::new();
         if !wrong {

@@ -90,6 +90,7 @@ impl Story {
             secrets: Vec::new(),
             set: vec!["rounds=2".into()],
             flags: Vec::new(),
+            namespace: String::new(),
             seed: 7,
             jobs: 16,
             cluster: Some(ClusterIdentity {

@@ -1,7 +1,7 @@
 //! Every cluster verb on real pods, one after another in one namespace.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use lariat::plan::{self, Body, Plan, Recorded, Settings};
 use lariat::record::Recorder;
 use lariat::step::{self, Done, Error, Memory, RunFacts, Said, StepContext};
 use serde_json::{Map, Value};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -115,6 +116,40 @@ delete = { resource = "namespaces", name = "lab-verbs" }
 when   = "always"
 "#;
 
+const OUTAGE: &str = r#"
+[plan]
+name      = "outage"
+namespace = "lab-outage"
+
+[objects.io]
+resource = "pods"
+name     = "io"
+[objects.maps]
+resource = "configmaps"
+name     = "state"
+
+[steps.namespace]
+apply = { object = { apiVersion = "v1", kind = "Namespace", metadata = { name = "lab-outage" } } }
+[steps.map]
+apply = { object = { apiVersion = "v1", kind = "ConfigMap", metadata = { name = "state" }, data = { is = "busy" } } }
+[steps.pod.apply.object]
+apiVersion = "v1"
+kind       = "Pod"
+metadata   = { name = "io" }
+spec       = { terminationGracePeriodSeconds = 0, containers = [{ name = "main", image = "busybox:1.36", imagePullPolicy = "IfNotPresent", command = ["sleep", "1000000"] }] }
+[steps.ready]
+wait = { on = "io", that = "ready(o)" }
+[steps.io]
+steady-io  = { on = "io", path = "/tmp/steady", max-stall = "5s" }
+background = { until = "wait" }
+[steps.wait]
+wait = { on = "maps", that = "o.data.is == 'ready'" }
+[steps.change]
+patch = { resource = "configmaps", name = "state", merge = { data = { is = "ready" } } }
+[steps.end]
+delete = { resource = "namespaces", name = "lab-outage" }
+"#;
+
 struct Lab {
     cluster: Arc<Live>,
     plan: Plan,
@@ -130,19 +165,17 @@ struct Acting {
 }
 
 impl Lab {
-    async fn new() -> Self {
+    async fn new(plan: &str, kubeconfig: PathBuf) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let options = LiveOptions {
-            kubeconfig: Some(
-                std::env::var_os("LARIAT_LAB_KUBECONFIG").expect("`just lab-test` names the lab's kubeconfig").into(),
-            ),
+            kubeconfig: Some(kubeconfig),
             context: "lab".to_owned(),
             helm: "helm".into(),
             cache: folder.path().to_owned(),
             user_agent: "lariat/test".to_owned(),
         };
         let cluster = Arc::new(Live::connect(options).await.unwrap_or_else(|error| panic!("{error}")));
-        let files = Recorded::new(&[PlanFile { path: "verbs.toml".to_owned(), text: PLAN.to_owned() }]);
+        let files = Recorded::new(&[PlanFile { path: "verbs.toml".to_owned(), text: plan.to_owned() }]);
         let plan = plan::load(&files, Path::new("verbs.toml"), &Settings::default())
             .unwrap_or_else(|problems| panic!("{problems}"));
         let recorder = Recorder::new(cluster.client().ok(), plan.selections.clone());
@@ -213,9 +246,92 @@ fn tell(name: &str, acting: &mut Acting, done: &Result<Done, Error>) {
     }
 }
 
+fn kubeconfig() -> PathBuf {
+    std::env::var_os("LARIAT_LAB_KUBECONFIG").expect("`just lab-test` names the lab's kubeconfig").into()
+}
+
+/// A way to the API server that can be cut, while the server goes on for everybody else.
+struct Way {
+    port: u16,
+    server: String,
+    running: tokio::task::JoinHandle<()>,
+}
+
+impl Way {
+    async fn open(server: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let port = listener.local_addr().expect("it listens").port();
+        let running = tokio::spawn(pass_on(listener, server.clone()));
+        Self { port, server, running }
+    }
+
+    /// Breaks every connection and refuses new ones for a while.
+    async fn cut(&mut self, span: Duration) {
+        self.running.abort();
+        let _ = (&mut self.running).await;
+        tokio::time::sleep(span).await;
+        let listener = TcpListener::bind(("127.0.0.1", self.port)).await.expect("the port is free again");
+        self.running = tokio::spawn(pass_on(listener, self.server.clone()));
+    }
+}
+
+async fn pass_on(listener: TcpListener, server: String) {
+    let mut connections = tokio::task::JoinSet::new();
+    while let Ok((mut ours, _)) = listener.accept().await {
+        let server = server.clone();
+        connections.spawn(async move {
+            if let Ok(mut theirs) = TcpStream::connect(server).await {
+                let _ = tokio::io::copy_bidirectional(&mut ours, &mut theirs).await;
+            }
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wait_and_a_steady_io_outlive_an_api_server_that_is_away() {
+    let text = std::fs::read_to_string(kubeconfig()).expect("the lab's kubeconfig can be read");
+    let (_, rest) = text.split_once("server: https://").expect("the lab's kubeconfig names its server");
+    let server = rest.split_whitespace().next().expect("the server has an address").to_owned();
+    let mut way = Way::open(server.clone()).await;
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let cut_off = folder.path().join("kubeconfig");
+    std::fs::write(&cut_off, text.replace(&server, &format!("127.0.0.1:{}", way.port))).expect("a file can be written");
+
+    let mut near = Lab::new(OUTAGE, kubeconfig()).await;
+    let far = Lab::new(OUTAGE, cut_off).await;
+    for name in ["namespace", "map", "pod", "ready"] {
+        near.pass(name).await;
+    }
+    let beside = ["io", "wait"].map(|name| {
+        let acting = far.step(name, 60);
+        let (verb, ctx) = (acting.verb.clone(), acting.ctx.clone());
+        (name, acting, tokio::spawn(async move { step::act(&verb, &ctx).await }))
+    });
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let change = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        near.pass("change").await;
+    };
+    let ((), ()) = tokio::join!(way.cut(Duration::from_secs(10)), change);
+    let back = Instant::now();
+    let [(io, mut io_acting, io_task), (wait, mut wait_acting, wait_task)] = beside;
+    let waited = wait_task.await.expect("the step does not panic");
+    let late = back.elapsed();
+    tell(wait, &mut wait_acting, &waited);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    io_acting.ctx.cancel.cancel();
+    let steady = io_task.await.expect("the step does not panic");
+    tell(io, &mut io_acting, &steady);
+    near.pass("end").await;
+    println!("the change was seen {late:?} after the way was open again");
+    assert!(waited.is_ok() && late < Duration::from_secs(3), "{late:?}");
+    let steady = steady.expect("the volume was well").outputs;
+    assert_eq!(steady["stalls"], 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_cluster_verb_on_real_pods() {
-    let mut lab = Lab::new().await;
+    let mut lab = Lab::new(PLAN, kubeconfig()).await;
     lab.pass("namespace").await;
     let story = std::panic::AssertUnwindSafe(story(&mut lab));
     let told = futures::FutureExt::catch_unwind(story).await;

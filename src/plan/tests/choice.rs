@@ -186,3 +186,25 @@ fn values_come_from_files_too_and_the_files_are_not_kept() {
     insta::assert_snapshot!(lines(&files, &with("w.toml")), @"w.toml:1:1 [bb] the plan has no var `bb` | did you mean `b`?");
     insta::assert_snapshot!(lines(&files, &with("u.toml")), @"`u.toml` is not there");
 }
+
+#[test]
+fn a_namespace_from_the_command_line_stands_for_the_plans_own_and_leaves_a_parts_alone() {
+    let files = [
+        (
+            "p.toml",
+            "plan.name = 'p'\nplan.namespace = 'mine'\n[objects.a]\nresource = 'pods'\n[objects.b]\nresource = 'pods'\nnamespace = 'b'\n[steps.part]\npart = { file = 'q.toml' }",
+        ),
+        ("q.toml", "plan.namespace = 'theirs'\n[objects.c]\nresource = 'pods'\n[steps.s]\nwait = { on = 'c' }"),
+    ];
+    let namespaces = |namespace: Option<&str>| {
+        let settings = Settings { namespace: namespace.map(str::to_owned), ..Settings::default() };
+        let plan = load_files(&files, &settings).unwrap();
+        let queries = plan.selections.iter().map(|selection| match &selection.source {
+            crate::plan::Source::Api(query) => query.namespace.clone(),
+            crate::plan::Source::On(_) => unreachable!("every selection asks the server"),
+        });
+        (plan.namespace.clone(), queries.collect::<Vec<_>>())
+    };
+    assert_eq!(namespaces(None), ("mine".into(), vec!["mine".into(), "b".into(), "theirs".into()]));
+    assert_eq!(namespaces(Some("other")), ("other".into(), vec!["other".into(), "b".into(), "theirs".into()]));
+}
