@@ -14,6 +14,7 @@ pub mod expr;
 
 pub mod plan;
 
+pub mod check;
 pub mod cluster;
 pub mod graph;
 pub mod journal;

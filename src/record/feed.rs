@@ -4,8 +4,8 @@ use tokio::sync::mpsc;
 
 use super::Error;
 use super::object::{Object, ObjectKey};
-use super::track::{Pipeline, Track, TrackKey};
 use super::watch::Update;
+use crate::check::{Pipeline, Track, TrackKey};
 
 /// One follower's view of a selection.
 ///
@@ -104,7 +104,7 @@ impl Feed {
     }
 
     fn set(&mut self, object: &Object) -> Vec<TrackKey> {
-        let tracks = self.pipeline.tracks(object);
+        let tracks = self.pipeline.tracks(&object.as_version());
         let keys: Vec<TrackKey> = tracks.iter().map(|(key, _)| key.clone()).collect();
         if !keys.is_empty() {
             self.held.insert(object.key.clone(), keys.clone());

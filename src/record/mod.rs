@@ -15,11 +15,9 @@ mod object;
 mod query;
 mod recorder;
 mod stream;
-mod track;
 mod watch;
 
 pub use error::Error;
 pub use feed::{Change, Feed};
 pub use query::Served;
 pub use recorder::Recorder;
-pub use track::{Track, TrackKey};

@@ -1,5 +1,6 @@
 use serde_json::Value;
 
+use crate::check::Version;
 use crate::expr::Shared;
 
 /// One version of one object, without what nobody may or need see.
@@ -39,6 +40,17 @@ impl Object {
         let key = ObjectKey { namespace: text("namespace"), name: text("name") };
         let (uid, version) = (text("uid"), text("resourceVersion"));
         (!key.name.is_empty()).then(|| Self { key, uid, version, value: Shared::from(value) })
+    }
+
+    /// As tracks are made of it.
+    pub(super) fn as_version(&self) -> Version<'_> {
+        Version {
+            namespace: &self.key.namespace,
+            name: &self.key.name,
+            uid: &self.uid,
+            version: &self.version,
+            value: &self.value,
+        }
     }
 
     /// The version as a number.

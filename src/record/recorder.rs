@@ -5,8 +5,8 @@ use kube::Client;
 use tokio::sync::mpsc;
 
 use super::desk::{self, Ask};
-use super::track::Pipeline;
-use super::{Error, Feed, Served, Track, TrackKey, kind, watch};
+use super::{Error, Feed, Served, kind, watch};
+use crate::check::{Pipeline, Track, TrackKey};
 use crate::plan::{Query, Resource, Selection, SelectionId, Source};
 
 /// The selections of one plan, and the watches that serve them. Copies share both.
@@ -79,7 +79,7 @@ impl Recorder {
         let client = self.client.clone().ok_or(Error::NoCluster)?;
         let (query, pipeline) = self.base(id);
         let objects = watch::once(client, query.clone()).await?;
-        Ok(objects.iter().flat_map(|object| pipeline.tracks(object)).collect())
+        Ok(objects.iter().flat_map(|object| pipeline.tracks(&object.as_version())).collect())
     }
 
     /// One list now of what is no selection of the plan.
@@ -87,7 +87,7 @@ impl Recorder {
         let client = self.client.clone().ok_or(Error::NoCluster)?;
         let objects = watch::once(client, query.clone()).await?;
         let whole = Pipeline::default();
-        Ok(objects.iter().flat_map(|object| whole.tracks(object)).collect())
+        Ok(objects.iter().flat_map(|object| whole.tracks(&object.as_version())).collect())
     }
 
     fn base(&self, id: &SelectionId) -> (&Query, Pipeline) {

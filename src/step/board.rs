@@ -5,11 +5,12 @@ use serde_json::Value;
 
 use super::brief::{EXISTS, brief};
 use super::{Error, StepContext};
+use crate::check::{Track, TrackKey};
 use crate::clock::Clock;
 use crate::event::Progress;
 use crate::expr::{Cel, Env, NOW, Part, Shared};
 use crate::plan::{Conditions, Count, SelectionId};
-use crate::record::{Change, Feed, Track, TrackKey};
+use crate::record::{Change, Feed};
 use crate::text;
 
 /// How many unmet objects of one condition are named.

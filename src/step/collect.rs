@@ -13,10 +13,11 @@ use super::cabinet::{Cabinet, Kept};
 use super::describe::{describe, last_seen, told, yaml};
 use super::log::{self, Life, lives};
 use super::{Done, Error, StepContext};
+use crate::check::{Track, TrackKey};
 use crate::event::{Class, Note};
 use crate::plan::verb::Collect;
 use crate::plan::{Query, Resource, SelectionId};
-use crate::record::{Feed, Track, TrackKey};
+use crate::record::Feed;
 use crate::text;
 
 /// How long one request may take altogether: what can't be had now is noted and left,

@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::ask::{ask, ask_opt};
 use super::brief::brief;
 use super::{Error, StepContext};
+use crate::check::{Track, TrackKey};
 use crate::event::Class;
 use crate::plan::{Resource, Text};
-use crate::record::{Track, TrackKey};
 
 /// The annotation by which a pod names the container that is meant without a name
 /// (`kubectl/pkg/cmd/util/podcmd`, `DefaultContainerAnnotationName`).

@@ -80,7 +80,7 @@ impl Doomed {
         }
     }
 
-    fn has(&self, key: &crate::record::TrackKey, uid: &str) -> bool {
+    fn has(&self, key: &crate::check::TrackKey, uid: &str) -> bool {
         self.0.iter().any(|one| one.name == key.name && one.namespace == key.namespace && one.uid == uid)
     }
 }

@@ -3,9 +3,9 @@ use tokio::time::{Instant, timeout_at};
 use super::brief::brief;
 use super::calm::Calm;
 use super::{Error, StepContext};
+use crate::check::{Track, TrackKey};
 use crate::event::{Class, Progress};
 use crate::plan::Query;
-use crate::record::{Track, TrackKey};
 use crate::text;
 
 /// Waits until none of some objects is there any more. On the way, and if they stay,

@@ -14,11 +14,11 @@ use super::chance::chance;
 use super::container::pods;
 use super::target::Kind;
 use super::{Done, Error, StepContext};
+use crate::check::Track;
 use crate::event::{Class, Note, Progress};
 use crate::expr::Cel;
 use crate::plan::verb::{How, Order, PodKill, Which};
 use crate::plan::{Query, SelectionId};
-use crate::record::Track;
 use crate::text;
 
 /// Kills pods. The set is resolved once; killing nobody is an error.

@@ -1,6 +1,5 @@
 use std::fmt;
 
-use super::object::Object;
 use crate::expr::{Cel, Env, Shared};
 use crate::plan::{Selection, Source};
 
@@ -52,7 +51,32 @@ impl Track {
 /// How a selection makes tracks of an object: its own filter and `each`, after
 /// those of the selection that it stands on.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pipeline(Vec<Stage>);
+pub struct Pipeline(Vec<Stage>);
+
+/// One version of an object, as a list, a watch or the journal has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Version<'a> {
+    /// Empty for kinds without namespace.
+    pub namespace: &'a str,
+    /// The object's name.
+    pub name: &'a str,
+    /// Another uid under the same name is another object.
+    pub uid: &'a str,
+    /// The resource version.
+    pub version: &'a str,
+    /// The object.
+    pub value: &'a Shared,
+}
+
+/// What a pipeline makes of one version of an object.
+#[derive(Clone, Debug, Default)]
+pub struct Selected {
+    /// The tracks, in order.
+    pub tracks: Vec<(TrackKey, Track)>,
+    /// Whether the object that entries are taken from is selected: then an entry that
+    /// is not among the tracks is missing, and not gone with its object.
+    pub parent: bool,
+}
 
 #[derive(Clone, Debug)]
 struct Stage {
@@ -64,7 +88,7 @@ struct Stage {
 impl Pipeline {
     /// The stages from the API server's objects up to this selection, and the
     /// selection that asks the server.
-    pub(super) fn of<'a>(
+    pub fn of<'a>(
         selection: &'a Selection,
         find: impl Fn(&crate::plan::SelectionId) -> &'a Selection,
     ) -> (&'a Selection, Self) {
@@ -84,24 +108,31 @@ impl Pipeline {
     /// The tracks of one version of an object: none if a filter leaves it out.
     ///
     /// A filter that fails on an object does not select it; an `each` that is no map has no entries.
-    pub(super) fn tracks(&self, object: &Object) -> Vec<(TrackKey, Track)> {
-        let key = TrackKey { namespace: object.key.namespace.clone(), name: object.key.name.clone(), key: None };
+    pub fn tracks(&self, version: &Version<'_>) -> Vec<(TrackKey, Track)> {
+        self.select(version).tracks
+    }
+
+    /// The tracks, and whether what they are entries of is selected.
+    pub fn select(&self, version: &Version<'_>) -> Selected {
+        let key = TrackKey { namespace: version.namespace.to_owned(), name: version.name.to_owned(), key: None };
         let track = Track {
-            uid: object.uid.clone(),
-            resource_version: object.version.clone(),
-            o: object.value.clone(),
+            uid: version.uid.to_owned(),
+            resource_version: version.version.to_owned(),
+            o: version.value.clone(),
             parent: None,
         };
-        let mut tracks = vec![(key, track)];
+        let mut selected = Selected { tracks: vec![(key, track)], parent: false };
         for stage in &self.0 {
             if let Some(each) = &stage.each {
-                tracks = tracks.iter().flat_map(|(key, track)| entries(each, key, track, &stage.env)).collect();
+                selected.parent = !selected.tracks.is_empty();
+                selected.tracks =
+                    selected.tracks.iter().flat_map(|(key, track)| entries(each, key, track, &stage.env)).collect();
             }
             if let Some(filter) = &stage.filter {
-                tracks.retain(|(key, track)| filter.holds(&track.bind(key, &stage.env)).unwrap_or(false));
+                selected.tracks.retain(|(key, track)| filter.holds(&track.bind(key, &stage.env)).unwrap_or(false));
             }
         }
-        tracks
+        selected
     }
 }
 
