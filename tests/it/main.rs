@@ -3,6 +3,7 @@
 mod architecture;
 mod bad_cluster;
 mod bad_plan;
+mod bad_world;
 mod disk;
 mod runs;
 mod signals;
