@@ -226,6 +226,33 @@ impl EventKind {
     }
 }
 
+impl EventKind {
+    /// The check it is about, if it is about one.
+    pub fn check(&self) -> Option<&CheckId> {
+        match self {
+            Self::CheckArmed { check, .. }
+            | Self::CheckViolated { check, .. }
+            | Self::CheckJudged { check, .. }
+            | Self::CheckSkipped { check, .. } => Some(check),
+            _ => None,
+        }
+    }
+
+    /// The watch it is about, if it is about one.
+    pub fn watch(&self) -> Option<WatchId> {
+        match self {
+            Self::ObjectSeen(seen) => Some(seen.watch),
+            Self::WatchOpened { watch, .. }
+            | Self::WatchListed { watch, .. }
+            | Self::WatchGap { watch, .. }
+            | Self::WatchLate { watch, .. }
+            | Self::WatchConfirmed { watch, .. }
+            | Self::WatchClosed { watch } => Some(*watch),
+            _ => None,
+        }
+    }
+}
+
 /// How far a step is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {

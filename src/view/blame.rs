@@ -1,4 +1,4 @@
-use super::{Row, RunView};
+use super::{CheckRow, Row, RunView};
 use crate::event::SkipReason;
 use crate::id::StepId;
 
@@ -22,6 +22,11 @@ impl RunView {
     /// The same for clean-up, which is shown apart.
     pub fn cleanup_failures(&self) -> Vec<&Row> {
         self.failing(true)
+    }
+
+    /// Checks that count and were broken, could not be judged or stayed undecided, in plan order.
+    pub fn check_failures(&self) -> Vec<&CheckRow> {
+        self.checks.iter().filter(|row| row.is_failing()).collect()
     }
 
     /// The failures, each with what it kept from running.

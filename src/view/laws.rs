@@ -2,8 +2,11 @@
 
 use proptest::prelude::*;
 
-use super::{RowState, RunView, chaos, hostile, node, red};
-use crate::event::{CancelReason, Class, Failure, Outcome, SkipReason, Verdict};
+use super::{CheckState, RowState, RunView, chaos, check, hostile, moment, node, red, watched};
+use crate::clock::Elapsed;
+use crate::event::{
+    Armed, CancelReason, Class, EventKind, Failure, Finding, How, Measure, Outcome, SkipReason, Verdict, WatchId,
+};
 use crate::id::StepId;
 use crate::view::Story;
 
@@ -27,11 +30,23 @@ proptest! {
                 prop_assert!(last.notes.starts_with(&row.notes));
                 prop_assert!(last.attempts.len() >= row.attempts.len());
             }
+            for (row, last) in view.checks.iter().zip(&whole.checks) {
+                prop_assert!(row.armed.is_none() || row.armed == last.armed);
+                prop_assert!(row.violated.is_none() || row.violated == last.violated);
+                prop_assert!(row.outcome().is_none() || row.outcome() == last.outcome());
+                prop_assert!(row.violated.is_none() || row.outcome().is_none_or(|outcome| outcome == Outcome::Failed));
+            }
+            let checks = [view.check_totals(), view.report_totals()];
+            prop_assert_eq!(checks.iter().map(|totals| totals.steps).sum::<usize>(), view.checks.len());
+            prop_assert!(view.versions() <= whole.versions() && view.watches.len() <= whole.watches.len());
             prop_assert!(view.reason().contains("has no end"));
             view.apply(event).map_err(|illegal| TestCaseError::fail(illegal.to_string()))?;
         }
         prop_assert_eq!(&view, &whole);
         prop_assert_eq!(whole.totals().running + whole.totals().not_run, 0);
+        prop_assert_eq!(whole.check_totals().running + whole.check_totals().not_run, 0);
+        let rounds: usize = whole.series().iter().map(|series| series.rows.len()).sum();
+        prop_assert_eq!(rounds, whole.checks.len());
     }
 
     /// A refused event leaves no trace.
@@ -177,4 +192,111 @@ fn a_cut_run_says_where_it_stops() {
 fn text_is_kept_as_it_came() {
     let view = Story::new(vec![]).warn(&hostile()).finish(Verdict::Pass, &hostile()).view();
     assert_eq!((view.warnings[0].1.as_str(), view.reason()), (hostile().as_str(), hostile()));
+}
+
+fn found() -> Finding {
+    Finding { message: "no pod appeared".into(), ..Finding::default() }
+}
+
+#[test]
+fn a_check_goes_only_where_its_table_says() {
+    let plan = || {
+        Story::checked(vec![node("a", "exec")], vec![check("c", "never", "a")]).watch(0, watched("pods", "app=x"), 1)
+    };
+    let broken = || moment(4, 0, "pod-a", "appeared", &[]);
+    let skip = |story: Story| story.leave("c", SkipReason::NoCells);
+    let judge = |story: Story, outcome| story.judge("c", outcome, found());
+    let cases = [
+        (plan().violate("c", broken()), "event 4 about check `c` can't be: it is waiting"),
+        (
+            judge(plan(), Outcome::Passed),
+            "event 4 about check `c` can't be: its window never opened, so it can't have passed",
+        ),
+        (plan().arm("c", &[0]).arm("c", &[0]), "event 5 about check `c` can't be: it is armed"),
+        (skip(plan().arm("c", &[0])), "event 5 about check `c` can't be: it is armed"),
+        (
+            judge(plan().arm("c", &[0]), Outcome::Skipped),
+            "event 5 about check `c` can't be: what was judged can't end as skipped",
+        ),
+        (
+            plan().arm("c", &[0]).violate("c", broken()).violate("c", broken()),
+            "event 6 about check `c` can't be: it is violated",
+        ),
+        (
+            judge(plan().arm("c", &[0]).violate("c", broken()), Outcome::Inconclusive),
+            "event 6 about check `c` can't be: a violation was seen, so it can't end as inconclusive",
+        ),
+        (judge(skip(plan()), Outcome::Failed), "event 5 about check `c` can't be: it is skipped"),
+        (plan().arm("nobody", &[0]), "event 4 about check `nobody` can't be: the plan has no such check"),
+        (plan().arm("c", &[1]), "event 4 about check `c` can't be: watch 1 is not live"),
+        (
+            plan().and(EventKind::WatchClosed { watch: WatchId(0) }).see(0, How::Added, "x"),
+            "event 5 can't be: watch 0 is closed",
+        ),
+        (plan().see(3, How::Added, "x"), "event 4 can't be: watch 3 has not opened"),
+        (
+            plan().and(EventKind::WatchOpened { watch: WatchId(2), watched: watched("pods", "") }),
+            "event 4 can't be: watch 1 opens next, and not 2",
+        ),
+        (plan().start("a").pass("a").finish(Verdict::Pass, ""), "event 6 can't be: check `c` is still waiting"),
+    ];
+    for (story, sentence) in cases {
+        assert_eq!(RunView::of(story.events()).unwrap_err().to_string(), sentence);
+    }
+    let twice = Story::checked(vec![node("a", "exec")], vec![check("c", "never", "a"), check("c", "always", "")]);
+    assert_eq!(RunView::of(twice.events()).unwrap_err().because, "two checks are called `c`");
+}
+
+#[test]
+fn what_never_opened_may_stay_undecided() {
+    let story = Story::checked(vec![], vec![check("c", "never", "").reported()]);
+    let view = story.judge("c", Outcome::Inconclusive, found()).finish(Verdict::Pass, "").view();
+    assert_eq!(view.checks[0].state, CheckState::Settled(Outcome::Inconclusive));
+    assert!(view.check_failures().is_empty(), "a report spoils nothing");
+}
+
+#[test]
+fn a_violation_counts_before_its_judge_speaks() {
+    let story = Story::checked(vec![node("a", "exec")], vec![check("c", "never", "a")])
+        .watch(0, watched("pods", ""), 2)
+        .arm("c", &[0])
+        .start("a")
+        .after(40)
+        .see(0, How::Added, "pod-x")
+        .violate("c", moment(7, 40, "pod-x", "appeared", &["+ name: pod-x"]))
+        .late(0, 10, "the connection broke")
+        .gap(0, 20, "410 Gone");
+    let view = story.view();
+    assert_eq!(view.check_failures().len(), 1);
+    assert_eq!(view.checks[0].message(), "pod-x: appeared");
+    assert_eq!(view.checks[0].window(view.last), Some((Elapsed(0), Elapsed(40_000))));
+    assert_eq!(view.checks[0].watches, [Armed { watch: WatchId(0), version: "4000".into() }]);
+    assert_eq!((view.versions(), view.watches[0].objects), (3, 2));
+    assert_eq!(view.watches[0].lapses.iter().map(super::Lapse::is_gap).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(view.watches[0].asks(), "pods -n gadget-system");
+    assert_eq!(view.check_totals().sentence(), "1 unfinished");
+}
+
+#[test]
+fn rounds_are_measured_together() {
+    let ids = ["m[01]", "m[02]", "m[03]"];
+    let checks = ids.map(|id| check(id, "sequence", "").reported().covering(&["C6"])).to_vec();
+    let mut story = Story::checked(vec![], checks).watch(0, watched("pods", ""), 0);
+    for (id, spells) in ids.into_iter().zip([vec![31, 4], vec![], vec![410, 7, 9]]) {
+        let spells = spells.into_iter().map(|millis| Elapsed(millis * 1000)).collect();
+        let measures = vec![
+            Measure { what: "ready".into(), spells: vec![Elapsed(1)], more: 0 },
+            Measure { what: "unknown".into(), spells, more: 0 },
+        ];
+        story = story.arm(id, &[0]).judge(id, Outcome::Passed, Finding { measures, ..found() });
+    }
+    let view = story.finish(Verdict::Pass, "").view();
+    let series = view.series();
+    assert_eq!((series.len(), series[0].id.as_str(), series[0].rows.len()), (1, "m", 3));
+    let measured = series[0].measured();
+    let unknown = &measured[1];
+    assert_eq!((measured.len(), unknown.what, unknown.seen, unknown.rounds), (2, "unknown", 2, 3));
+    assert_eq!(unknown.lengths(), Some([4_000, 9_000, 410_000].map(Elapsed)));
+    assert!(view.requirements().iter().any(|found| found.id == "C6" && found.held()));
+    assert_eq!((view.check_totals().steps, view.report_totals().sentence().as_str()), (0, "3 passed"));
 }

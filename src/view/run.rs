@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{IllegalTransition, Row, RowState};
+use super::{CheckRow, IllegalTransition, Row, RowState, WatchRow};
 use crate::clock::Elapsed;
-use crate::event::{CancelReason, Event, EventKind, RunStart, Verdict};
-use crate::id::StepId;
+use crate::event::{Armed, CancelReason, Event, EventKind, RunStart, Verdict, WatchId};
+use crate::id::{CheckId, StepId};
 use crate::text;
 
 /// A run as its events tell it so far.
@@ -17,6 +17,12 @@ pub struct RunView {
     pub start: RunStart,
     /// Every step and group in plan order, a group before what is in it.
     pub rows: Vec<Row>,
+    /// Every check in plan order.
+    pub checks: Vec<CheckRow>,
+    /// Every watch, in the order in which they opened.
+    pub watches: Vec<WatchRow>,
+    /// Moments that a person beside the run marked.
+    pub marks: Vec<(Elapsed, String)>,
     /// What belongs to no step.
     pub warnings: Vec<(Elapsed, String)>,
     /// When the run began to end early, and the most urgent reason so far.
@@ -28,6 +34,7 @@ pub struct RunView {
     /// How many events were taken in.
     pub events: u64,
     places: BTreeMap<StepId, usize>,
+    check_places: BTreeMap<CheckId, usize>,
     children: Vec<Vec<usize>>,
     /// For a group that settled badly: the row inside that is as bad, if there is one.
     deciders: Vec<Option<usize>>,
@@ -56,12 +63,16 @@ impl RunView {
         let mut view = Self {
             start: (**start).clone(),
             rows: Vec::with_capacity(start.steps.len()),
+            checks: start.checks.iter().cloned().map(CheckRow::waiting).collect(),
+            watches: Vec::new(),
+            marks: Vec::new(),
             warnings: Vec::new(),
             cancelled: None,
             finished: None,
             last: event.at,
             events: 1,
             places: BTreeMap::new(),
+            check_places: BTreeMap::new(),
             children: vec![Vec::new(); start.steps.len()],
             deciders: vec![None; start.steps.len()],
         };
@@ -81,13 +92,18 @@ impl RunView {
             }
             view.rows.push(Row::waiting(node.clone(), depth, cleanup));
         }
+        for (place, node) in start.checks.iter().enumerate() {
+            if view.check_places.insert(node.id.clone(), place).is_some() {
+                return Err(IllegalTransition::of(event, format!("two checks are called `{}`", node.id)));
+            }
+        }
         Ok(view)
     }
 
     /// Folds a whole stream.
     pub fn of<'a>(events: impl IntoIterator<Item = &'a Event>) -> Result<Self, IllegalTransition> {
         let mut events = events.into_iter();
-        let nothing = || IllegalTransition { seq: 0, step: None, because: "the stream is empty".into() };
+        let nothing = || IllegalTransition { seq: 0, step: None, check: None, because: "the stream is empty".into() };
         let mut view = Self::begin(events.next().ok_or_else(nothing)?)?;
         for event in events {
             view.apply(event)?;
@@ -105,6 +121,14 @@ impl RunView {
             self.fits_the_groups(event, place)?;
             self.rows[place].apply(event)?;
             self.deciders[place] = self.find_decider(place);
+        } else if let Some(check) = event.kind.check() {
+            let Some(&place) = self.check_places.get(check) else {
+                return Err(IllegalTransition::of(event, "the plan has no such check"));
+            };
+            self.sees_through_open_watches(event)?;
+            self.checks[place].apply(event)?;
+        } else if let Some(watch) = event.kind.watch() {
+            self.apply_to_watch(event, watch)?;
         } else {
             self.apply_to_run(event)?;
         }
@@ -116,6 +140,21 @@ impl RunView {
     /// The row of a step or group.
     pub fn row(&self, step: &StepId) -> Option<&Row> {
         self.places.get(step).map(|&place| &self.rows[place])
+    }
+
+    /// The row of a check.
+    pub fn check(&self, check: &CheckId) -> Option<&CheckRow> {
+        self.check_places.get(check).map(|&place| &self.checks[place])
+    }
+
+    /// A watch by its number.
+    pub fn watch(&self, watch: WatchId) -> Option<&WatchRow> {
+        self.watches.get(usize::try_from(watch.0).ok()?)
+    }
+
+    /// How many versions of objects all watches recorded.
+    pub fn versions(&self) -> u64 {
+        self.watches.iter().map(|watch| watch.versions).sum()
     }
 
     /// What is directly inside a group, in plan order.
@@ -260,6 +299,8 @@ impl RunView {
                 self.may_end(event)?;
                 self.finished = Some(Finish { at: event.at, verdict: *verdict, reason: reason.clone() });
             }
+            EventKind::Marked { name } => self.marks.push((event.at, name.clone())),
+            // About a watch, a check or a step: its row takes it in.
             EventKind::WatchOpened { .. }
             | EventKind::ObjectSeen(_)
             | EventKind::WatchListed { .. }
@@ -271,9 +312,7 @@ impl RunView {
             | EventKind::CheckViolated { .. }
             | EventKind::CheckJudged { .. }
             | EventKind::CheckSkipped { .. }
-            | EventKind::Marked { .. } => {}
-            // About a step: its row takes it in.
-            EventKind::GroupStarted { .. }
+            | EventKind::GroupStarted { .. }
             | EventKind::StepStarted { .. }
             | EventKind::AttemptFailed { .. }
             | EventKind::StepProgressed { .. }
@@ -285,13 +324,44 @@ impl RunView {
         Ok(())
     }
 
-    /// A run ends when everything has settled. Only a second signal leaves steps behind.
+    /// A run ends when everything has settled. Only a second signal leaves steps and checks behind.
     fn may_end(&self, event: &Event) -> Result<(), IllegalTransition> {
         if self.cancelled.is_some_and(|(_, by)| by == CancelReason::SecondSignal) {
             return Ok(());
         }
-        match self.rows.iter().find(|row| row.outcome().is_none()) {
-            Some(row) => Err(IllegalTransition::of(event, format!("`{}` is still {}", row.node.id, row.state))),
+        if let Some(row) = self.rows.iter().find(|row| row.outcome().is_none()) {
+            return Err(IllegalTransition::of(event, format!("`{}` is still {}", row.node.id, row.state)));
+        }
+        match self.checks.iter().find(|row| row.outcome().is_none()) {
+            Some(row) => Err(IllegalTransition::of(event, format!("check `{}` is still {}", row.node.id, row.state))),
+            None => Ok(()),
+        }
+    }
+
+    /// Watches are numbered in the order in which they open; the others are about an open one.
+    fn apply_to_watch(&mut self, event: &Event, watch: WatchId) -> Result<(), IllegalTransition> {
+        if let EventKind::WatchOpened { watched, .. } = &event.kind {
+            if usize::try_from(watch.0) != Ok(self.watches.len()) {
+                let because = format!("watch {} opens next, and not {}", self.watches.len(), watch.0);
+                return Err(IllegalTransition::of(event, because));
+            }
+            self.watches.push(WatchRow::opened(watch, watched.clone(), event.at));
+            return Ok(());
+        }
+        let place = usize::try_from(watch.0).unwrap_or(usize::MAX);
+        match self.watches.get_mut(place) {
+            Some(row) => row.apply(event),
+            None => Err(IllegalTransition::of(event, format!("watch {} has not opened", watch.0))),
+        }
+    }
+
+    /// A check is armed with watches whose first list is complete.
+    fn sees_through_open_watches(&self, event: &Event) -> Result<(), IllegalTransition> {
+        let EventKind::CheckArmed { watches, .. } = &event.kind else { return Ok(()) };
+        let blind =
+            |armed: &&Armed| !self.watch(armed.watch).is_some_and(|row| row.listed.is_some() && row.closed.is_none());
+        match watches.iter().find(blind) {
+            Some(armed) => Err(IllegalTransition::of(event, format!("watch {} is not live", armed.watch.0))),
             None => Ok(()),
         }
     }

@@ -3,13 +3,14 @@
 use proptest::prelude::*;
 use serde_json::Map;
 
-use super::RunView;
+use super::{CheckState, RunView};
 use crate::clock::Elapsed;
 use crate::event::{
-    CancelReason, Class, ClusterIdentity, Event, EventKind, FORMAT, Failure, NodeKind, Note, Outcome, PlanFile,
-    Progress, RunStart, SkipReason, StepNode, Verdict, When,
+    Armed, Body, CancelReason, CheckNode, Class, ClusterIdentity, Event, EventKind, FORMAT, Failure, Finding, How,
+    JudgeBy, Moment, NodeKind, Note, Outcome, PlanFile, Progress, Round, RunStart, Seen, SkipReason, StepNode, Verdict,
+    WatchId, Watched, When,
 };
-use crate::id::{RunId, StepId};
+use crate::id::{CheckId, RunId, StepId};
 
 /// A stream in the making: each act appends one event at the present time.
 #[derive(Clone, Debug)]
@@ -38,6 +39,65 @@ pub(crate) fn node(id: &str, kind: &str) -> StepNode {
         covers: Vec::new(),
         file: "plans/restart.toml".into(),
         line: 0,
+    }
+}
+
+/// A check of a plan: `check("file-states[03]", "transitions", "restart[03]")` is one of ten
+/// rounds, and its window is that step's; without a step it is the whole run.
+pub(crate) fn check(id: &str, operator: &str, during: &str) -> CheckNode {
+    let during = Some(during).filter(|step| !step.is_empty()).map(step);
+    let round = id.strip_suffix(']').and_then(|open| open.rsplit_once('['));
+    CheckNode {
+        id: check_id(id),
+        operator: operator.into(),
+        claim: format!("{operator} = {{ on = \"files\", value = \"o.state\" }}"),
+        about: String::new(),
+        opens: during.clone(),
+        closes: during,
+        judge: JudgeBy::Fail,
+        round: round.and_then(|(of, number)| Some(Round { of: check_id(of), number: number.parse().ok()? })),
+        covers: Vec::new(),
+        file: "plans/restart.toml".into(),
+        line: 90,
+    }
+}
+
+fn check_id(id: &str) -> CheckId {
+    CheckId::new(None, id)
+}
+
+/// An event that decided something.
+pub(crate) fn moment(event: u64, at_millis: u64, track: &str, say: &str, diff: &[&str]) -> Moment {
+    Moment {
+        event,
+        at: Elapsed(at_millis * 1000),
+        track: track.into(),
+        uid: "6f1d2c3b-0a4e-4c1e-9b1d-0a014b7e1c2d".into(),
+        version: format!("{}", 4000 + event),
+        say: say.into(),
+        diff: diff.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// What a watch asks for.
+pub(crate) fn watched(resource: &str, labels: &str) -> Watched {
+    Watched {
+        resource: resource.into(),
+        namespace: "gadget-system".into(),
+        name: None,
+        labels: Some(labels).filter(|labels| !labels.is_empty()).map(Into::into),
+        fields: None,
+    }
+}
+
+impl CheckNode {
+    pub(crate) fn reported(self) -> Self {
+        Self { judge: JudgeBy::Report, ..self }
+    }
+
+    pub(crate) fn covering(mut self, ids: &[&str]) -> Self {
+        self.covers = ids.iter().map(ToString::to_string).collect();
+        self
     }
 }
 
@@ -106,6 +166,15 @@ impl Story {
         })
     }
 
+    /// The same with checks.
+    pub(crate) fn checked(steps: Vec<StepNode>, checks: Vec<CheckNode>) -> Self {
+        let mut story = Self::new(steps);
+        if let EventKind::RunStarted(start) = &mut story.events[0].kind {
+            start.checks = checks;
+        }
+        story
+    }
+
     /// A story with a start of one's own.
     pub(crate) fn begin(start: RunStart) -> Self {
         let mut story = Self { events: Vec::new(), now: Elapsed(0) };
@@ -160,6 +229,67 @@ impl Story {
 
     pub(crate) fn skip(self, id: &str, reason: SkipReason) -> Self {
         self.and(EventKind::StepSkipped { step: step(id), reason })
+    }
+
+    /// A watch opens and lists this many objects.
+    pub(crate) fn watch(mut self, watch: u32, watched: Watched, objects: u64) -> Self {
+        self.say(EventKind::WatchOpened { watch: WatchId(watch), watched });
+        for n in 0..objects {
+            self = self.see(watch, How::Listed, &format!("object-{n}"));
+        }
+        let listed = EventKind::WatchListed {
+            watch: WatchId(watch),
+            version: "4000".into(),
+            objects,
+            gone: Vec::new(),
+            served: true,
+        };
+        self.and(listed)
+    }
+
+    /// A watch brings a version of an object.
+    pub(crate) fn see(self, watch: u32, how: How, name: &str) -> Self {
+        let seen = Seen {
+            watch: WatchId(watch),
+            how,
+            namespace: "gadget-system".into(),
+            name: name.into(),
+            uid: "6f1d2c3b-0a4e-4c1e-9b1d-0a014b7e1c2d".into(),
+            version: format!("{}", 4000 + self.events.len()),
+            arrived: self.now,
+            body: Body::Patch(serde_json::json!({ "status": { "state": "ready" } })),
+        };
+        self.and(EventKind::ObjectSeen(Box::new(seen)))
+    }
+
+    /// A watch was blind for the last so many milliseconds.
+    pub(crate) fn gap(self, watch: u32, millis: u64, reason: &str) -> Self {
+        let (from, to) = (Elapsed(self.now.0.saturating_sub(millis * 1000)), self.now);
+        self.and(EventKind::WatchGap { watch: WatchId(watch), from, to, reason: reason.into(), changed: true })
+    }
+
+    /// A watch stood still for the last so many milliseconds, and missed nothing.
+    pub(crate) fn late(self, watch: u32, millis: u64, reason: &str) -> Self {
+        let (from, to) = (Elapsed(self.now.0.saturating_sub(millis * 1000)), self.now);
+        self.and(EventKind::WatchLate { watch: WatchId(watch), from, to, reason: reason.into() })
+    }
+
+    pub(crate) fn arm(self, check: &str, watches: &[u32]) -> Self {
+        let armed = |watch: &u32| Armed { watch: WatchId(*watch), version: "4000".into() };
+        self.and(EventKind::CheckArmed { check: check_id(check), watches: watches.iter().map(armed).collect() })
+    }
+
+    pub(crate) fn violate(self, check: &str, moment: Moment) -> Self {
+        self.and(EventKind::CheckViolated { check: check_id(check), moment: Box::new(moment) })
+    }
+
+    pub(crate) fn judge(self, check: &str, outcome: Outcome, finding: Finding) -> Self {
+        self.and(EventKind::CheckJudged { check: check_id(check), outcome, finding: Box::new(finding) })
+    }
+
+    /// A check whose window never opens.
+    pub(crate) fn leave(self, check: &str, reason: SkipReason) -> Self {
+        self.and(EventKind::CheckSkipped { check: check_id(check), reason })
     }
 
     /// Skips a step because one that it needs did not pass.
@@ -264,7 +394,15 @@ pub(crate) fn hostile() -> String {
 /// Legal streams of random plans: groups in groups, retries, skips, cancels, each cut nowhere.
 pub(crate) fn chaos() -> impl Strategy<Value = Story> {
     (prop::collection::vec((0..4_usize, 0..6_usize), 1..12), prop::collection::vec((any::<u16>(), 0..40_000_u64), 80))
-        .prop_map(|(shape, choices)| play(plan(&shape), &choices))
+        .prop_map(|(shape, choices)| {
+            let steps = plan(&shape);
+            let checks = steps.iter().enumerate().filter(|(n, _)| n % 3 == 1).map(|(n, node)| {
+                let check = check(&format!("c{n}"), "never", node.id.as_str()).covering(&["C5"]);
+                if n % 2 == 0 { check.reported() } else { check }
+            });
+            let checks = checks.collect();
+            play(steps, checks, &choices)
+        })
 }
 
 /// A plan where each node is put into an earlier group, or stands at the top.
@@ -284,11 +422,16 @@ fn plan(shape: &[(usize, usize)]) -> Vec<StepNode> {
 }
 
 /// Takes any legal next event until all has settled.
-fn play(nodes: Vec<StepNode>, choices: &[(u16, u64)]) -> Story {
-    let mut story = Story::new(nodes);
+fn play(nodes: Vec<StepNode>, checks: Vec<CheckNode>, choices: &[(u16, u64)]) -> Story {
+    let mut story = Story::checked(nodes, checks).watch(0, watched("pods", ""), 1);
     for (choice, micros) in choices {
         let view = story.view();
         story.now.0 += micros;
+        let open = view.checks.iter().filter(|row| row.outcome().is_none()).count();
+        if choice % 3 == 0 && open > 0 {
+            story = play_a_check(story, &view, usize::from(*choice));
+            continue;
+        }
         let open: Vec<_> = view.rows.iter().filter(|row| row.outcome().is_none()).collect();
         let Some(row) = open.get(usize::from(*choice) % open.len().max(1)) else {
             break;
@@ -318,12 +461,45 @@ fn play(nodes: Vec<StepNode>, choices: &[(u16, u64)]) -> Story {
     settle(story)
 }
 
+/// Takes any legal next event about a check or the watch.
+fn play_a_check(story: Story, view: &RunView, choice: usize) -> Story {
+    let open: Vec<_> = view.checks.iter().filter(|row| row.outcome().is_none()).collect();
+    let check = open[choice / 3 % open.len()].node.id.clone();
+    let (watch, at) = (WatchId(0), view.last);
+    let broken = moment(view.events, at.0 / 1000, "pod-a", "appeared", &["+ name: pod-a"]);
+    let judged = |outcome| EventKind::CheckJudged {
+        check: check.clone(),
+        outcome,
+        finding: Box::new(Finding { message: "as seen".into(), tracks: 1, versions: 2, ..Finding::default() }),
+    };
+    let kinds = [
+        EventKind::CheckArmed { check: check.clone(), watches: vec![Armed { watch, version: "1".into() }] },
+        EventKind::CheckViolated { check: check.clone(), moment: Box::new(broken) },
+        judged(Outcome::Passed),
+        judged(Outcome::Failed),
+        judged(Outcome::Inconclusive),
+        EventKind::WatchGap { watch, from: at, to: at, reason: "410 Gone".into(), changed: false },
+        EventKind::WatchLate { watch, from: at, to: at, reason: "the connection broke".into() },
+        EventKind::CheckSkipped { check: check.clone(), reason: SkipReason::NoCells },
+    ];
+    story.take_legal(view, &kinds, choice / 48)
+}
+
 /// Ends what is open, innermost first.
 fn settle(mut story: Story) -> Story {
     let view = story.view();
     for row in view.rows.iter().rev().filter(|row| row.outcome().is_none()) {
         let id = row.node.id.as_str();
         story = if row.started.is_some() { story.pass(id) } else { story.skip(id, SkipReason::NothingFailed) };
+    }
+    for row in &view.checks {
+        let (id, found) = (row.node.id.as_str(), Finding::default());
+        story = match row.state {
+            CheckState::Waiting => story.leave(id, SkipReason::NothingFailed),
+            CheckState::Armed => story.judge(id, Outcome::Passed, found),
+            CheckState::Violated => story.judge(id, Outcome::Failed, found),
+            CheckState::Settled(_) => story,
+        };
     }
     story.finish(Verdict::Pass, "all passed")
 }

@@ -1,7 +1,7 @@
-use super::{Row, RowState, RunView};
+use super::{CheckRow, CheckState, Row, RowState, RunView};
 use crate::event::{Outcome, SkipReason};
 
-/// How many steps went which way. Each step is counted in `steps` and in exactly
+/// How many steps, or checks, went which way. Each is counted in `steps` and in exactly
 /// one of the others, except that `blocked` is a part of `skipped`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -21,7 +21,7 @@ pub struct Totals {
     pub blocked: usize,
     /// Cut short.
     pub cancelled: usize,
-    /// Begun and not ended.
+    /// Begun and not ended; of checks: a window that is open.
     pub running: usize,
     /// Not heard of: still to come, or lost with the end of a cut recording.
     pub not_run: usize,
@@ -33,20 +33,40 @@ impl Totals {
         let mut totals = Self::default();
         for row in rows.into_iter().filter(|row| row.is_leaf()) {
             totals.steps += 1;
-            let count = match row.state {
-                RowState::Waiting => &mut totals.not_run,
-                RowState::Running => &mut totals.running,
-                RowState::Settled(Outcome::Passed) => &mut totals.passed,
-                RowState::Settled(Outcome::Failed) => &mut totals.failed,
-                RowState::Settled(Outcome::Errored) => &mut totals.errored,
-                RowState::Settled(Outcome::Inconclusive) => &mut totals.inconclusive,
-                RowState::Settled(Outcome::Cancelled) => &mut totals.cancelled,
-                RowState::Settled(Outcome::Skipped) => &mut totals.skipped,
-            };
-            *count += 1;
-            totals.blocked += usize::from(row.skip.as_ref().is_some_and(|reason| !SkipReason::by_choice(reason)));
+            match row.state {
+                RowState::Waiting => totals.not_run += 1,
+                RowState::Running => totals.running += 1,
+                RowState::Settled(outcome) => totals.settle(outcome, row.skip.as_ref()),
+            }
         }
         totals
+    }
+
+    /// Counts these checks.
+    pub fn of_checks<'a>(rows: impl IntoIterator<Item = &'a CheckRow>) -> Self {
+        let mut totals = Self::default();
+        for row in rows {
+            totals.steps += 1;
+            match row.state {
+                CheckState::Waiting => totals.not_run += 1,
+                CheckState::Armed | CheckState::Violated => totals.running += 1,
+                CheckState::Settled(outcome) => totals.settle(outcome, row.skip.as_ref()),
+            }
+        }
+        totals
+    }
+
+    fn settle(&mut self, outcome: Outcome, skip: Option<&SkipReason>) {
+        let count = match outcome {
+            Outcome::Passed => &mut self.passed,
+            Outcome::Failed => &mut self.failed,
+            Outcome::Errored => &mut self.errored,
+            Outcome::Inconclusive => &mut self.inconclusive,
+            Outcome::Cancelled => &mut self.cancelled,
+            Outcome::Skipped => &mut self.skipped,
+        };
+        *count += 1;
+        self.blocked += usize::from(skip.is_some_and(|reason| !reason.by_choice()));
     }
 
     /// How many have settled.
@@ -84,6 +104,16 @@ impl RunView {
     /// The plan's own steps: verbs that are not clean-up.
     pub fn totals(&self) -> Totals {
         Totals::of(self.rows.iter().filter(|row| !row.cleanup))
+    }
+
+    /// The checks that count in the verdict, one for each round and cell.
+    pub fn check_totals(&self) -> Totals {
+        Totals::of_checks(self.checks.iter().filter(|row| row.counts()))
+    }
+
+    /// The checks that only report.
+    pub fn report_totals(&self) -> Totals {
+        Totals::of_checks(self.checks.iter().filter(|row| !row.counts()))
     }
 
     /// The clean-up steps, which never count in the verdict.
