@@ -17,7 +17,7 @@ pub struct Track {
 }
 
 /// What a track is called: the object's namespace and name, and the entry's key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrackKey {
     /// Empty for kinds without namespace.
     pub namespace: String,

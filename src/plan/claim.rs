@@ -108,6 +108,13 @@ pub struct Edge {
     pub to: Option<String>,
 }
 
+impl Edge {
+    /// Whether a move from one value to another goes along it.
+    pub fn fits(&self, from: &str, to: &str) -> bool {
+        self.from.as_deref().is_none_or(|own| own == from) && self.to.as_deref().is_none_or(|own| own == to)
+    }
+}
+
 impl Claim {
     /// The operator's name as it is written in a plan.
     pub fn operator(&self) -> &'static str {
