@@ -34,6 +34,11 @@ test *ARGS:
 lab-test *ARGS: lab-up
     @lab/test "$@"
 
+# Writes down anew what the lab's API server answers to the conformance sequences.
+[group('lab')]
+lab-record: lab-up
+    @LARIAT_LAB_RECORD=1 lab/test conformance
+
 # Format, lints, documentation, scripts, and whether generated files are up to date.
 [group('test')]
 check: check-rust check-scripts check-generated check-plans

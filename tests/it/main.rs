@@ -4,6 +4,7 @@ mod architecture;
 mod bad_cluster;
 mod bad_plan;
 mod bad_world;
+mod conformance;
 mod disk;
 mod runs;
 mod signals;

@@ -1,0 +1,18 @@
+//! What a server has to offer to a sequence, besides its API.
+
+use futures::future::BoxFuture;
+
+/// A server on which sequences are run, in a namespace of their own.
+pub(crate) trait Place: Sync {
+    /// The way in.
+    fn client(&self) -> kube::Client;
+
+    /// The namespace. Its name is long enough and odd enough to be found again in answers.
+    fn namespace(&self) -> &str;
+
+    /// Makes a pod of one container `main` that runs and has printed these lines.
+    fn running<'a>(&'a self, pod: &'a str, lines: &'a [String]) -> BoxFuture<'a, ()>;
+
+    /// Makes room for the next sequence: takes away what is at these paths.
+    fn clear<'a>(&'a self, made: &'a [String]) -> BoxFuture<'a, ()>;
+}
