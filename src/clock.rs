@@ -30,6 +30,15 @@ impl Clock {
         Self { start, zero: tokio::time::Instant::now() }
     }
 
+    /// The same clock, counted from another moment of wall time.
+    #[must_use]
+    pub fn counted_from(self, start: Timestamp) -> Self {
+        let ahead = start.as_microsecond() - self.start.as_microsecond();
+        let span = Duration::from_micros(ahead.unsigned_abs());
+        let zero = if ahead < 0 { self.zero.checked_sub(span) } else { self.zero.checked_add(span) };
+        Self { start, zero: zero.unwrap_or(self.zero) }
+    }
+
     /// When this clock began.
     pub fn start(&self) -> Timestamp {
         self.start
@@ -85,5 +94,7 @@ mod tests {
         tokio::time::advance(Duration::from_millis(90_500)).await;
         assert_eq!(clock.elapsed(), Elapsed(90_500_000));
         assert_eq!(clock.now().to_string(), "2026-01-01T00:01:30.5Z");
+        let later = clock.counted_from("2026-01-01T00:01:00Z".parse().unwrap());
+        assert_eq!((later.elapsed(), later.now()), (Elapsed(30_500_000), clock.now()));
     }
 }

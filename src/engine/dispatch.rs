@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Order;
 use super::act::Actor;
-use super::message::{End, Message, News, Reins};
+use super::message::{End, Message, News, Post, Reins};
 use super::outputs::Outputs;
 use super::scribe::Scribe;
 use super::timer::{Alarm, Set, Timers};
@@ -19,7 +19,7 @@ use crate::event::{CancelReason, Class, EventKind, Failure, Progress, RunStart, 
 use crate::expr::{Env, Shared};
 use crate::graph::{Frontier, Graph, Move, StepIx};
 use crate::plan::Scope;
-use crate::record::Recorder;
+use crate::record::{Fact, Recorder, Tape};
 use crate::step::{Memory, RunFacts, Said};
 
 /// The one loop that owns a run's state. What others know they know by message.
@@ -57,8 +57,8 @@ pub(super) struct Dispatch<'s> {
     /// Which step a task is of: asked only if it panicked.
     pub(super) owners: BTreeMap<Id, (StepIx, u64)>,
     pub(super) next_task: u64,
-    pub(super) to_loop: mpsc::UnboundedSender<Message>,
-    inbox: mpsc::UnboundedReceiver<Message>,
+    pub(super) to_loop: mpsc::UnboundedSender<Post>,
+    inbox: mpsc::UnboundedReceiver<Post>,
     signals: Option<mpsc::UnboundedReceiver<CancelReason>>,
     start: Option<RunStart>,
 }
@@ -102,6 +102,11 @@ impl<'s> Dispatch<'s> {
         let frontier = Frontier::new(&graph, &rules);
         let clock = cluster.clock();
         let (to_loop, inbox) = mpsc::unbounded_channel();
+        let to_tape = to_loop.clone();
+        let tape = Tape::new(move |fact| {
+            // A loop that has left records nothing any more.
+            let _ = to_tape.send(Post::Recorded(fact));
+        });
         let facts = serde_json::json!({
             "id": run.id.as_str(), "seed": run.seed, "plan": run.plan, "dir": run.dir.to_string_lossy(),
         });
@@ -114,7 +119,7 @@ impl<'s> Dispatch<'s> {
             timers: Timers::default(),
             grace_ends: None,
             actor,
-            recorder: Recorder::new(cluster.client().ok(), plan.selections),
+            recorder: Recorder::new(cluster.client().ok(), plan.selections, tape, clock.counted_from(start.started)),
             cluster,
             facts: Arc::new(run),
             run: Shared::from(facts),
@@ -151,6 +156,7 @@ impl<'s> Dispatch<'s> {
             }
             self.listen().await;
         }
+        self.finish_recording().await;
         let (verdict, reason) = self.conclude();
         let told = self.scribe.say_last(EventKind::RunFinished { verdict, reason });
         // What was told to end has ended or is dropped here; nothing of a run outlives it.
@@ -222,13 +228,45 @@ impl<'s> Dispatch<'s> {
         tokio::select! {
             biased;
             signal = hear(&mut self.signals) => self.signalled(signal),
-            Some(message) = self.inbox.recv() => self.take(message),
+            Some(post) = self.inbox.recv() => self.receive(post),
             Some(ended) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => self.ended(ended),
             () = ring(alarm) => {
                 while let Some(alarm) = self.timers.take(Instant::now()) {
                     self.rang(alarm);
                 }
             }
+        }
+    }
+
+    fn receive(&mut self, post: Post) {
+        match post {
+            Post::Task(message) => self.take(message),
+            Post::Recorded(fact) => self.record(fact),
+        }
+    }
+
+    /// Writes what a watch has seen.
+    fn record(&mut self, Fact { kind, held }: Fact) {
+        self.scribe.say(kind);
+        drop(held);
+    }
+
+    /// Every watch that is still open makes its closing list and ends, unless somebody wants to leave at once.
+    async fn finish_recording(&mut self) {
+        let mut done = std::pin::pin!(self.recorder.finish());
+        loop {
+            if self.scribe.lost().is_some() || self.cancelled >= Some(CancelReason::SecondSignal) {
+                return;
+            }
+            tokio::select! {
+                biased;
+                signal = hear(&mut self.signals) => self.signalled(signal),
+                Some(post) = self.inbox.recv() => self.receive(post),
+                () = &mut done => break,
+            }
+        }
+        while let Ok(post) = self.inbox.try_recv() {
+            self.receive(post);
         }
     }
 

@@ -3,7 +3,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event::{CancelReason, Failure};
 use crate::graph::StepIx;
+use crate::record::Fact;
 use crate::step::{Done, Said};
+
+/// What comes to the loop. One queue for both, so that a version stands in the journal
+/// before the end of the step that waited for it.
+#[derive(Debug)]
+pub(super) enum Post {
+    /// A task has news.
+    Task(Message),
+    /// A watch has seen something.
+    Recorded(Fact),
+}
 
 /// What a task tells the loop. Channels live in this file and nowhere in events.
 #[derive(Debug)]
@@ -70,7 +81,7 @@ impl Reins {
 pub(super) struct Line {
     step: StepIx,
     task: u64,
-    to_loop: mpsc::UnboundedSender<Message>,
+    to_loop: mpsc::UnboundedSender<Post>,
     /// What the step says.
     pub(super) voice: mpsc::UnboundedReceiver<Said>,
     /// The order to stop.
@@ -84,7 +95,7 @@ impl Line {
     pub(super) fn tell(&self, news: News) {
         let Self { step, task, .. } = *self;
         // A loop that has left does not listen any more.
-        let _ = self.to_loop.send(Message { step, task, news });
+        let _ = self.to_loop.send(Post::Task(Message { step, task, news }));
     }
 }
 
@@ -92,7 +103,7 @@ impl Line {
 pub(super) fn line(
     step: StepIx,
     task: u64,
-    to_loop: &mpsc::UnboundedSender<Message>,
+    to_loop: &mpsc::UnboundedSender<Post>,
     cancel: CancellationToken,
 ) -> (Reins, Line, mpsc::UnboundedSender<Said>) {
     let (tell, told) = oneshot::channel();

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::Event;
+use super::{Body, Event, EventKind};
 
 /// Hides secret values and whatever looks like a token, before an event is
 /// written or shown anywhere.
@@ -28,18 +28,32 @@ impl Mask {
 
     /// The text without secrets.
     pub fn text(&self, text: &str) -> String {
-        let mut text = text.to_owned();
+        self.masked(text).unwrap_or_else(|| text.to_owned())
+    }
+
+    /// The text without secrets; `None` if there are none in it.
+    fn masked(&self, text: &str) -> Option<String> {
+        let mut masked: Option<String> = None;
         for secret in &self.secrets {
+            let text = masked.as_deref().unwrap_or(text);
             if text.contains(secret.as_str()) {
-                text = text.replace(secret.as_str(), HIDDEN);
+                masked = Some(text.replace(secret.as_str(), HIDDEN));
             }
         }
-        hide_tokens(text)
+        let hidden = hide_tokens(masked.as_deref().unwrap_or(text));
+        hidden.or(masked)
     }
 
     /// The event without secrets. Structure is kept: only strings change.
+    ///
+    /// A recorded object is masked where it stands: there are thousands of them a second.
     #[must_use]
-    pub fn event(&self, event: Event) -> Event {
+    pub fn event(&self, mut event: Event) -> Event {
+        if let EventKind::ObjectSeen(seen) = &mut event.kind {
+            let (Body::Whole(value) | Body::Patch(value)) = &mut seen.body;
+            self.value(value);
+            return event;
+        }
         let Ok(mut json) = serde_json::to_value(&event.kind) else {
             return event;
         };
@@ -55,9 +69,11 @@ impl Mask {
     fn value(&self, value: &mut Value) -> bool {
         match value {
             Value::String(text) => {
-                let masked = self.text(text);
-                let changed = masked != *text;
-                *text = masked;
+                let masked = self.masked(text);
+                let changed = masked.as_ref().is_some_and(|masked| masked != text);
+                if let Some(masked) = masked {
+                    *text = masked;
+                }
                 changed
             }
             Value::Array(items) => items.iter_mut().fold(false, |changed, item| self.value(item) | changed),
@@ -68,10 +84,10 @@ impl Mask {
 }
 
 /// Replaces JSON Web Tokens (three base64url parts, the first beginning with
-/// `{"` in base64, `eyJ`) and what follows `Bearer `.
-fn hide_tokens(text: String) -> String {
+/// `{"` in base64, `eyJ`) and what follows `Bearer `. `None` if there is nothing of the kind.
+fn hide_tokens(text: &str) -> Option<String> {
     let is_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=' | '+' | '/');
-    let mut rest = text.as_str();
+    let mut rest = text;
     let mut out = String::new();
     while let Some((at, keep)) = next_token(rest) {
         let tail = &rest[at + keep..];
@@ -81,7 +97,7 @@ fn hide_tokens(text: String) -> String {
         out.push_str(if looks_secret { HIDDEN } else { &tail[..end] });
         rest = &tail[end..];
     }
-    if out.is_empty() { text } else { out + rest }
+    (!out.is_empty()).then(|| out + rest)
 }
 
 /// Where the next suspicious text begins, and how much of it stays visible.
@@ -95,7 +111,7 @@ fn next_token(text: &str) -> Option<(usize, usize)> {
 mod tests {
     use super::*;
     use crate::clock::Elapsed;
-    use crate::event::EventKind;
+    use crate::event::{How, Seen, WatchId};
 
     #[test]
     fn secrets_and_tokens_are_hidden() {
@@ -118,5 +134,25 @@ mod tests {
         let event = Event { seq: 3, at: Elapsed(1), kind: EventKind::Warned { message: "pass hunter22".into() } };
         let EventKind::Warned { message } = mask.event(event).kind else { panic!("the kind changed") };
         assert_eq!(message, "pass ***");
+    }
+
+    #[test]
+    fn a_recorded_object_is_masked_inside() {
+        let mask = Mask::new(["hunter22".into()]);
+        let object = serde_json::json!({ "data": { "a": ["x hunter22"], "b": "Bearer abcdef", "c": 1 } });
+        let seen = Seen {
+            watch: WatchId(0),
+            how: How::Added,
+            namespace: String::new(),
+            name: "n".into(),
+            uid: "u".into(),
+            version: "1".into(),
+            arrived: Elapsed(0),
+            body: Body::Patch(object),
+        };
+        let event = mask.event(Event { seq: 0, at: Elapsed(0), kind: EventKind::ObjectSeen(Box::new(seen)) });
+        let EventKind::ObjectSeen(seen) = event.kind else { panic!("the kind changed") };
+        let Body::Patch(value) = seen.body else { panic!("the body changed") };
+        assert_eq!(value.to_string(), r#"{"data":{"a":["x ***"],"b":"Bearer ***","c":1}}"#);
     }
 }

@@ -3,8 +3,9 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 
 use super::Error;
+use super::follower::Update;
+use super::hold::Leave;
 use super::object::{Object, ObjectKey};
-use super::watch::Update;
 use crate::check::{Pipeline, Track, TrackKey};
 
 /// One follower's view of a selection.
@@ -19,6 +20,7 @@ pub struct Feed {
     held: BTreeMap<ObjectKey, Vec<TrackKey>>,
     trouble: Option<String>,
     synced: bool,
+    _leave: Leave,
 }
 
 /// What has just changed.
@@ -38,8 +40,9 @@ pub enum Change {
 }
 
 impl Feed {
-    pub(super) fn new(updates: mpsc::UnboundedReceiver<Update>, pipeline: Pipeline) -> Self {
-        Self { updates, pipeline, tracks: BTreeMap::new(), held: BTreeMap::new(), trouble: None, synced: false }
+    pub(super) fn new(updates: mpsc::UnboundedReceiver<Update>, pipeline: Pipeline, leave: Leave) -> Self {
+        let (tracks, held) = (BTreeMap::new(), BTreeMap::new());
+        Self { updates, pipeline, tracks, held, trouble: None, synced: false, _leave: leave }
     }
 
     /// Waits for the next change that concerns this selection. Nothing is lost when this is dropped and called again.
@@ -104,7 +107,7 @@ impl Feed {
     }
 
     fn set(&mut self, object: &Object) -> Vec<TrackKey> {
-        let tracks = self.pipeline.tracks(&object.as_version());
+        let tracks = object.tracks(&self.pipeline);
         let keys: Vec<TrackKey> = tracks.iter().map(|(key, _)| key.clone()).collect();
         if !keys.is_empty() {
             self.held.insert(object.key.clone(), keys.clone());

@@ -43,13 +43,16 @@ async fn versions(client: &Client, resource: &Resource) -> Result<Vec<String>, E
     Ok(preferred.into_iter().chain(others).collect())
 }
 
-/// Returns when a kind that was not served may be: its definition is established.
+/// Returns when a kind that was not served may be: its definition is established. Says
+/// whether that was seen happening.
 ///
 /// Where definitions can't be read it returns after a moment, to be looked for again.
-pub(super) async fn established(client: &Client, resource: &Resource) {
-    if watch_definition(client, resource).await.is_none() {
+pub(super) async fn established(client: &Client, resource: &Resource) -> bool {
+    let seen = watch_definition(client, resource).await.is_some();
+    if !seen {
         tokio::time::sleep(LOOK_AGAIN).await;
     }
+    seen
 }
 
 /// Follows the definition until it is established; `None` if that can't be done.
@@ -66,7 +69,7 @@ async fn watch_definition(client: &Client, resource: &Resource) -> Option<()> {
     let watch = get(format!("{PATH}?watch=true&timeoutSeconds=290&resourceVersion={version}&{only}"));
     let mut lines = stream::lines(client, watch).await.ok()?;
     loop {
-        let event = lines.next().await.ok()??;
+        let event = lines.next_value().await.ok()??;
         if is_established(&event["object"]) {
             return Some(());
         }

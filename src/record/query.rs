@@ -9,6 +9,9 @@ const PAGE: u32 = 500;
 /// How long the server is asked to hold a watch. It may end it earlier.
 const WATCH_SECONDS: u32 = 290;
 
+/// What asks for metadata alone, and takes whole objects of a server that does not know it.
+const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+
 /// The requests that serve one query, once the kind's version and scope are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
@@ -56,6 +59,13 @@ impl Address {
     pub(super) fn list(&self, from: Option<&str>) -> Request<Vec<u8>> {
         let from = from.map(|token| format!("&continue={}", escape(token))).unwrap_or_default();
         get(&format!("{}?limit={PAGE}{}{from}", self.path, self.selectors))
+    }
+
+    /// One page of a list that has only the objects' metadata.
+    pub(super) fn roll(&self, from: Option<&str>) -> Request<Vec<u8>> {
+        let mut request = self.list(from);
+        request.headers_mut().insert(http::header::ACCEPT, http::HeaderValue::from_static(METADATA));
+        request
     }
 
     /// A watch from a version on, with bookmarks.

@@ -2,32 +2,51 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube::Client;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::desk::{self, Ask};
-use super::{Error, Feed, Served, kind, watch};
+use super::desk::{self, Ask, Desk};
+use super::hold::{Leave, Standing};
+use super::list;
+use super::stream::Trouble;
+use super::watch::Order;
+use super::{Error, Feed, Hold, Served, Tape, kind};
 use crate::check::{Pipeline, Track, TrackKey};
+use crate::clock::Clock;
 use crate::plan::{Query, Resource, Selection, SelectionId, Source};
 
 /// The selections of one plan, and the watches that serve them. Copies share both.
+///
+/// Every version that a watch brings goes on the tape before anybody hears of it.
 #[derive(Clone)]
 pub struct Recorder {
     selections: Arc<BTreeMap<SelectionId, Selection>>,
     client: Option<Client>,
     desk: mpsc::UnboundedSender<Ask>,
+    over: mpsc::UnboundedSender<oneshot::Sender<()>>,
+    left: watch::Sender<()>,
 }
 
 impl Recorder {
-    /// Opens no watch yet: that happens when somebody follows.
+    /// Opens no watch yet: that happens when somebody follows or holds. The clock counts
+    /// from the run's start.
     ///
     /// Must be called inside the runtime that the run uses.
-    pub fn new(client: Option<Client>, selections: Vec<Selection>) -> Self {
-        let (desk, asks) = mpsc::unbounded_channel();
+    pub fn new(client: Option<Client>, selections: Vec<Selection>, tape: Tape, clock: Clock) -> Self {
+        let (asks, asked) = mpsc::unbounded_channel();
+        let (over, ended) = mpsc::unbounded_channel();
+        let left = watch::Sender::new(());
         if let Some(client) = client.clone() {
-            tokio::spawn(desk::run(client, asks, desk.downgrade()));
+            let desk = Desk { client, tape, clock, asks: asks.downgrade(), left: left.subscribe() };
+            tokio::spawn(desk::run(desk, asked, ended));
         }
         let selections = selections.into_iter().map(|selection| (selection.id.clone(), selection)).collect();
-        Self { selections: Arc::new(selections), client, desk }
+        Self { selections: Arc::new(selections), client, desk: asks, over, left }
+    }
+
+    /// A recorder without a cluster: nothing can be looked at.
+    pub fn idle() -> Self {
+        let start = jiff::Timestamp::UNIX_EPOCH;
+        Self::new(None, Vec::new(), Tape::nowhere(), Clock::starting_at(start))
     }
 
     /// A selection of the plan.
@@ -58,36 +77,66 @@ impl Recorder {
         self.open(query, Pipeline::default())
     }
 
+    /// Keeps a query's watch live, for a check: it is recorded until the hold is dropped.
+    pub fn hold(&self, query: Query) -> Result<Hold, Error> {
+        let (tell, standing) = watch::channel(Standing::Opening);
+        self.ask(query.clone(), Order::Hold(tell))?;
+        Ok(Hold::new(query, self.desk.clone(), standing, Leave(self.left.clone())))
+    }
+
+    /// The run is over: every open watch makes its closing list, has that on the tape, and ends.
+    /// Nothing comes on the tape after this.
+    pub fn finish(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (done, over) = oneshot::channel();
+        let told = self.client.is_some() && self.over.send(done).is_ok();
+        async move {
+            if told {
+                // A desk that is gone has nothing to finish.
+                let _ = over.await;
+            }
+        }
+    }
+
     /// How a kind is served now; `None` if it is not.
     pub async fn served(&self, resource: &Resource) -> Result<Option<Served>, Error> {
         kind::served(self.client.as_ref().ok_or(Error::NoCluster)?, resource).await
     }
 
-    fn open(&self, query: Query, pipeline: Pipeline) -> Result<Feed, Error> {
-        if self.client.is_none() {
-            return Err(Error::NoCluster);
-        }
-        let (order, updates) = mpsc::unbounded_channel();
-        self.desk
-            .send(Ask { query, order })
-            .map_err(|_| Error::Unreachable("the watches of this run have ended".to_owned()))?;
-        Ok(Feed::new(updates, pipeline))
-    }
-
     /// One list now, without a watch.
     pub async fn list(&self, id: &SelectionId) -> Result<Vec<(TrackKey, Track)>, Error> {
-        let client = self.client.clone().ok_or(Error::NoCluster)?;
         let (query, pipeline) = self.base(id);
-        let objects = watch::once(client, query.clone()).await?;
-        Ok(objects.iter().flat_map(|object| pipeline.tracks(&object.as_version())).collect())
+        self.list_once(query, &pipeline).await
     }
 
     /// One list now of what is no selection of the plan.
     pub async fn list_query(&self, query: &Query) -> Result<Vec<(TrackKey, Track)>, Error> {
+        self.list_once(query, &Pipeline::default()).await
+    }
+
+    async fn list_once(&self, query: &Query, pipeline: &Pipeline) -> Result<Vec<(TrackKey, Track)>, Error> {
         let client = self.client.clone().ok_or(Error::NoCluster)?;
-        let objects = watch::once(client, query.clone()).await?;
-        let whole = Pipeline::default();
-        Ok(objects.iter().flat_map(|object| whole.tracks(&object.as_version())).collect())
+        match list::once(&client, query).await {
+            Ok(listing) => Ok(listing.objects.iter().flat_map(|object| object.tracks(pipeline)).collect()),
+            Err(Trouble::NotServed) => Ok(Vec::new()),
+            Err(Trouble::Gone) => Err(Error::Unreachable(
+                "the list went on for so long that the API server forgot its version".to_owned(),
+            )),
+            Err(Trouble::Error(error)) => Err(error),
+        }
+    }
+
+    fn open(&self, query: Query, pipeline: Pipeline) -> Result<Feed, Error> {
+        let (order, updates) = mpsc::unbounded_channel();
+        self.ask(query, Order::Follow(order))?;
+        Ok(Feed::new(updates, pipeline, Leave(self.left.clone())))
+    }
+
+    fn ask(&self, query: Query, order: Order) -> Result<(), Error> {
+        if self.client.is_none() {
+            return Err(Error::NoCluster);
+        }
+        let asked = self.desk.send(Ask { query, order });
+        asked.map_err(|_| Error::Unreachable("the watches of this run have ended".to_owned()))
     }
 
     fn base(&self, id: &SelectionId) -> (&Query, Pipeline) {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use kube::Client;
@@ -37,13 +37,18 @@ impl From<Error> for Trouble {
 
 /// Asks for one document.
 pub(super) async fn document(client: &Client, request: Request<Vec<u8>>) -> Result<Value, Trouble> {
+    let bytes = bytes(client, request).await?;
+    serde_json::from_slice(&bytes).map_err(|error| Error::Undecodable(error.to_string()).into())
+}
+
+/// Asks for one document and leaves it as it is.
+pub(super) async fn bytes(client: &Client, request: Request<Vec<u8>>) -> Result<Bytes, Trouble> {
     let body = answer(client, request).await?;
-    let bytes = tokio::time::timeout(ANSWER, body.collect())
+    let body = tokio::time::timeout(ANSWER, body.collect())
         .await
         .map_err(|_| Error::Unreachable("the API server's answer did not end".to_owned()))?
-        .map_err(|error| Error::Unreachable(text::causes(&error)))?
-        .to_bytes();
-    serde_json::from_slice(&bytes).map_err(|error| Error::Undecodable(error.to_string()).into())
+        .map_err(|error| Error::Unreachable(text::causes(&error)))?;
+    Ok(body.to_bytes())
 }
 
 /// Asks for a stream of lines.
@@ -98,8 +103,14 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// The next line as JSON; `None` when the body has ended. Nothing is lost when this is dropped and called again.
-    pub(super) async fn next(&mut self) -> Result<Option<Value>, Error> {
+    /// The next line as JSON; `None` when the body has ended.
+    pub(super) async fn next_value(&mut self) -> Result<Option<Value>, Error> {
+        let Some(line) = self.next().await? else { return Ok(None) };
+        serde_json::from_slice(&line).map(Some).map_err(|error| Error::Undecodable(error.to_string()))
+    }
+
+    /// The next line; `None` when the body has ended. Nothing is lost when this is dropped and called again.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             if let Some(at) = self.read[self.seen..].iter().position(|byte| *byte == b'\n') {
                 let line = self.read.split_to(self.seen + at);
@@ -108,7 +119,7 @@ impl Lines {
                 if line.is_empty() {
                     continue;
                 }
-                return serde_json::from_slice(&line).map(Some).map_err(|error| Error::Undecodable(error.to_string()));
+                return Ok(Some(line.freeze()));
             }
             self.seen = self.read.len();
             if self.seen > LONGEST_LINE {

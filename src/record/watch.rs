@@ -1,155 +1,270 @@
-use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use kube::Client;
-use serde_json::Value;
-use tokio::sync::mpsc;
-use tokio::time::Instant;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::sync::{mpsc, oneshot, watch as signal};
+use tokio::time::{Instant, sleep_until, timeout};
 
-use super::Error;
 use super::desk::Ask;
-use super::kind;
-use super::object::{Object, ObjectKey, number};
+use super::follower::{Followers, Update};
+use super::hold::Standing;
+use super::inquiry::{EXPLAIN, Inquiry, Purpose};
+use super::ledger::Ledger;
+use super::list::{FIRST_WAIT, LONGEST_WAIT, Listing, Roll, is_secret, list, patient_list, patient_roll};
+use super::object::{Object, number};
 use super::query::Address;
 use super::stream::{self, Lines, Trouble, refusal};
-use crate::event::Class;
+use super::tape::Tape;
+use super::{Confirmed, Error, kind};
+use crate::clock::{Clock, Elapsed};
+use crate::event::{Armed, Class, Difference, How, WatchId, Watched};
 use crate::plan::Query;
+use crate::text;
 
 /// How long a watch may say nothing before it is opened again from where it was.
 /// API servers send a bookmark about every minute
 /// (`apiserver/pkg/storage/cacher`, `defaultBookmarkFrequency`).
 const SILENCE: Duration = Duration::from_secs(75);
 
-/// The first wait after a failed request; each further one doubles it.
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-
-/// The longest wait between two tries: what a restarted API server is noticed after.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// A watch that the server ended in an orderly way, as it does every few minutes, and that is open
+/// again after this is not called late.
+const PROMPT: Duration = Duration::from_millis(250);
 
 /// How long a server that allowed a watch may refuse it after a restart.
 const STARTING: Duration = Duration::from_secs(15);
 
-/// What a watch tells those who follow it, in order.
-#[derive(Clone, Debug)]
-pub(super) enum Update {
-    /// All objects as of one version.
-    Listed { objects: Vec<Object>, version: String, after_gap: bool },
-    /// One version of one object.
-    Version { object: Object, deleted: bool },
-    /// It can't see for the moment; it goes on trying.
-    Broken(String),
-    /// It sees again. Nothing was missed.
-    Resumed,
-    /// The server says no, and will again. The last word.
-    Refused(Error),
+/// How long a list beside the watch is asked for when nobody else waits for it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is asked of a watch.
+pub(super) enum Order {
+    /// Somebody wants every version.
+    Follow(mpsc::UnboundedSender<Update>),
+    /// Somebody wants it to be live.
+    Hold(signal::Sender<Standing>),
+    /// A window closes.
+    Confirm(oneshot::Sender<Result<Confirmed, Error>>),
+    /// This process stood still for so long.
+    StoodStill(Duration),
+    /// The run is over.
+    Finish,
 }
 
-/// Somebody who wants to follow.
-pub(super) type Order = mpsc::UnboundedSender<Update>;
+impl Order {
+    /// Whether a watch is opened for it.
+    pub(super) fn opens(&self) -> bool {
+        matches!(self, Self::Follow(_) | Self::Hold(_))
+    }
+}
 
-/// Serves one query to all who follow it, until nobody does.
-pub(super) async fn run(
-    client: Client,
-    query: Query,
-    orders: mpsc::UnboundedReceiver<Order>,
-    desk: mpsc::WeakUnboundedSender<Ask>,
-) {
+/// What a watch begins with.
+pub(super) struct Opening {
+    pub(super) id: WatchId,
+    pub(super) client: Client,
+    pub(super) query: Query,
+    pub(super) tape: Tape,
+    pub(super) clock: Clock,
+    pub(super) orders: mpsc::UnboundedReceiver<Order>,
+    pub(super) desk: mpsc::WeakUnboundedSender<Ask>,
+    pub(super) left: signal::Receiver<()>,
+}
+
+/// Serves one query to all who need it, until nobody does.
+pub(super) async fn run(opening: Opening) {
+    let Opening { id, client, query, tape, clock, orders, desk, left } = opening;
+    let watched = Watched {
+        resource: query.resource.to_string(),
+        namespace: query.namespace.clone(),
+        name: query.name.clone(),
+        labels: query.labels.clone(),
+        fields: query.fields.clone(),
+    };
+    let ledger = Ledger::open(id, watched, tape, clock);
+    let seen_at = ledger.now();
     let mut watch = Watch {
-        secret: query.resource.group.is_empty() && query.resource.plural == "secrets",
         client,
         query,
         orders,
-        followers: Vec::new(),
-        listing: FuturesUnordered::new(),
+        left,
+        ledger,
+        followers: Followers::default(),
+        holders: Vec::new(),
+        jobs: FuturesUnordered::new(),
+        inquiries: Vec::new(),
         next: 0,
         listed: false,
-        broken: None,
-        allowed: false,
-        refused: None,
+        live: None,
+        served: None,
+        established: false,
+        seen_at,
+        agreed_at: seen_at,
+        blind: None,
+        missing: None,
+        relist: None,
+        access: Access::Unknown,
+        ending: false,
     };
     let Err(Ended(refusal)) = watch.serve().await;
+    watch.part(refusal.as_ref());
     // Somebody may have asked in this very moment: told the same no, or served by a new watch.
     watch.orders.close();
     while let Some(order) = watch.orders.recv().await {
-        match (&refusal, desk.upgrade()) {
-            (Some(error), _) => drop(order.send(Update::Refused(error.clone()))),
-            (None, Some(desk)) => drop(desk.send(Ask { query: watch.query.clone(), order })),
-            (None, None) => {}
+        match (&refusal, order, desk.upgrade()) {
+            (Some(error), Order::Follow(to), _) => drop(to.send(Update::Refused(error.clone()))),
+            (Some(error), Order::Hold(to), _) => drop(to.send(Standing::Refused(error.clone()))),
+            (None, order, Some(desk)) if order.opens() => drop(desk.send(Ask { query: watch.query.clone(), order })),
+            (_, _, _) => {}
         }
     }
 }
 
+/// One list and watch, with all who need it.
+///
+/// It is *live* while it shows what happens: a stream is open, or the kind is not served and
+/// its definition is being watched. What happened to it otherwise is told on the tape:
+///
+/// | what | told as | from | to |
+/// |---|---|---|---|
+/// | it ended and was open again at once | nothing | | |
+/// | it ended, broke or was silent, and was resumed | late | its end if orderly, else its last line | a list beside it shows nothing new |
+/// | this process stood still | late | the last beat | the same |
+/// | 410, a line that can't be understood, the kind was gone | gap | its last line | the next list |
+/// | a list beside it has what it never showed | gap | the last list that agreed | the next list |
+/// | a kind came to be served, with objects already in its first list | gap | the definition was established | that list |
 struct Watch {
     client: Client,
     query: Query,
-    secret: bool,
     orders: mpsc::UnboundedReceiver<Order>,
-    followers: Vec<Follower>,
-    /// Lists made for followers that came after the watch's own list had begun.
-    listing: FuturesUnordered<BoxFuture<'static, (u64, Result<Listing, Error>)>>,
-    /// The number of the next follower.
+    left: signal::Receiver<()>,
+    ledger: Ledger,
+    followers: Followers,
+    holders: Vec<Holder>,
+    /// Lists made beside the watch.
+    jobs: FuturesUnordered<BoxFuture<'static, Job>>,
+    inquiries: Vec<Inquiry>,
+    /// The number of the next follower, holder or inquiry.
     next: u64,
     /// Whether the watch's own list has begun: who comes later gets one for itself.
     listed: bool,
-    /// Why it can't see for the moment.
-    broken: Option<String>,
-    /// Whether it was once allowed to look.
-    allowed: bool,
-    /// Since when it is not any more.
-    refused: Option<Instant>,
+    /// The version it has reached, once it has been listed.
+    live: Option<String>,
+    /// Whether the kind was served when it was last looked for.
+    served: Option<bool>,
+    /// Whether its definition was seen to be established since it was not.
+    established: bool,
+    /// The last moment at which it surely saw.
+    seen_at: Elapsed,
+    /// The last moment at which a list had nothing that it had not shown.
+    agreed_at: Elapsed,
+    /// Since when it has not been seeing, and why.
+    blind: Option<Blind>,
+    /// From when on versions may be missing: told with the next list.
+    missing: Option<Missing>,
+    /// Why it has to list anew.
+    relist: Option<Missing>,
+    access: Access,
+    /// The run is over.
+    ending: bool,
 }
 
-struct Follower {
+/// Somebody who needs the watch to be live.
+struct Holder {
     number: u64,
-    to: Order,
-    standing: Standing,
+    to: signal::Sender<Standing>,
 }
 
-/// What a follower has of the stream.
-enum Standing {
-    /// Its own list is not there yet; what came since it asked.
-    Waiting(Vec<Update>),
-    /// It has everything up to this version.
-    Live(u64),
+/// Whether the server lets it look.
+#[derive(Clone, Copy)]
+enum Access {
+    Unknown,
+    Granted,
+    /// It did, and does not since.
+    RefusedSince(Instant),
 }
 
-#[derive(Clone, Debug)]
-struct Listing {
-    objects: Vec<Object>,
+struct Blind {
+    from: Elapsed,
+    reason: String,
+    /// The server ended the watch in an orderly way, and nothing went wrong since.
+    orderly: bool,
+}
+
+struct Missing {
+    from: Elapsed,
+    reason: String,
+    /// Nothing was missed if the next list is empty.
+    unless_empty: bool,
+}
+
+/// The outcome of a list made beside the watch.
+enum Job {
+    List(u64, Result<Listing, Error>),
+    Roll(u64, Result<Roll, Error>),
+}
+
+/// How one stream ended.
+enum End {
+    /// The server ended it. Whether it had brought anything.
+    Over { progress: bool },
+    /// Nothing came for too long.
+    Silent,
+    /// A line can't be understood, or a list beside it differs.
+    Missed(Missing),
+    /// The server said something, or the connection broke.
+    Trouble(Trouble),
+}
+
+/// The watch ends: nobody needs it any more, or the server refused.
+struct Ended(Option<Error>);
+
+/// One line of a watch.
+#[derive(Deserialize)]
+struct Line<'l> {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(borrow)]
+    object: &'l RawValue,
+}
+
+/// As much as is needed of a bookmark.
+#[derive(Deserialize)]
+struct Bookmark {
+    metadata: Mark,
+}
+
+#[derive(Deserialize)]
+struct Mark {
+    #[serde(rename = "resourceVersion")]
     version: String,
 }
 
-impl Listing {
-    /// That of a kind which is not served: a full answer, too.
-    fn nothing() -> Self {
-        Self { objects: Vec::new(), version: "0".to_owned() }
-    }
+/// An error in the place of an object.
+#[derive(Deserialize)]
+struct Status {
+    code: Option<u16>,
+    message: Option<String>,
 }
-
-/// The watch ends: nobody follows any more, or the server refused.
-struct Ended(Option<Error>);
 
 impl Watch {
     async fn serve(&mut self) -> Result<Infallible, Ended> {
-        let mut after_gap = false;
         let mut wait = FIRST_WAIT;
         loop {
             self.listed = false;
-            let Some(address) = self.locate(after_gap).await? else {
+            let Some(address) = self.locate().await? else {
                 continue;
             };
-            let list = list(self.client.clone(), address.clone(), self.secret);
             let asked = self.begin_list();
-            match self.attend(list).await? {
+            match self.attend(list(self.client.clone(), address.clone(), is_secret(&self.query))).await? {
                 Ok(listing) => {
                     self.heal();
-                    self.announce(&listing, after_gap, asked);
-                    self.follow(&address, listing.version).await?;
-                    after_gap = true;
+                    self.take_list(listing, asked).await?;
+                    self.missing = Some(self.follow(&address).await?);
                     wait = FIRST_WAIT;
                     continue;
                 }
@@ -163,20 +278,39 @@ impl Watch {
     }
 
     /// How the kind is served. While it is not, its selection is empty, and that is a full answer.
-    async fn locate(&mut self, after_gap: bool) -> Result<Option<Address>, Ended> {
+    async fn locate(&mut self) -> Result<Option<Address>, Ended> {
         let mut wait = FIRST_WAIT;
         loop {
             let (client, resource) = (self.client.clone(), self.query.resource.clone());
-            let asked = self.next;
+            let (asked, now) = (self.next, self.ledger.now());
             match self.attend(async move { kind::served(&client, &resource).await }).await? {
-                Ok(Some(served)) => return Ok(Some(Address::new(&self.query, &served))),
+                Ok(Some(served)) => {
+                    self.served = Some(true);
+                    self.established = false;
+                    return Ok(Some(Address::new(&self.query, &served)));
+                }
                 Ok(None) => {
-                    self.listed = true;
                     self.heal();
-                    self.announce(&Listing::nothing(), after_gap, asked);
-                    (asked..self.next).for_each(|number| self.list_for(number));
+                    self.listed = true;
+                    if self.served.replace(false) != Some(false) {
+                        self.take_list(Listing::nothing(), asked).await?;
+                    }
+                    self.seen_at = now;
+                    for number in self.followers.waiting() {
+                        self.list_for(number);
+                    }
+                    let holders: Vec<u64> = self.holders.iter().map(|holder| holder.number).collect();
+                    for holder in holders {
+                        self.arm(holder);
+                    }
+                    if !self.established {
+                        self.not_served_until(now);
+                    }
                     let (client, resource) = (self.client.clone(), self.query.resource.clone());
-                    self.attend(async move { kind::established(&client, &resource).await }).await?;
+                    if self.attend(async move { kind::established(&client, &resource).await }).await? {
+                        self.established = true;
+                        self.not_served_until(self.ledger.now());
+                    }
                     return Ok(None);
                 }
                 Err(error) => {
@@ -188,28 +322,55 @@ impl Watch {
         }
     }
 
-    /// Watches from a version on, resuming, until the server has forgotten it.
-    async fn follow(&mut self, address: &Address, mut version: String) -> Result<(), Ended> {
+    /// Until this moment the kind was surely not served: what its first list has was missed from here on.
+    fn not_served_until(&mut self, at: Elapsed) {
+        let reason = format!("`{}` came to be served, and its first list was not empty", self.query.resource);
+        self.missing = Some(Missing { from: at, reason, unless_empty: true });
+    }
+
+    /// Watches from the version reached on, resuming, until versions may be missing.
+    async fn follow(&mut self, address: &Address) -> Result<Missing, Ended> {
         let mut wait = FIRST_WAIT;
         loop {
-            let (client, request) = (self.client.clone(), address.watch(&version));
+            if let Some(missing) = self.relist.take() {
+                return Ok(missing);
+            }
+            let reached = self.live.clone().expect("a watch is followed from its list on");
+            let (client, request) = (self.client.clone(), address.watch(&reached));
             let opened = self.attend(async move { stream::lines(&client, request).await }).await?;
             let end = match opened {
                 Ok(lines) => {
                     self.heal();
-                    self.read(lines, &mut version).await?
+                    self.resume();
+                    self.read(lines).await?
                 }
-                Err(trouble) => Err(trouble),
+                Err(trouble) => End::Trouble(trouble),
             };
             match end {
                 // A watch ends now and then; it goes on from the version it reached.
-                Ok(progress) if progress => wait = FIRST_WAIT,
-                Ok(_) => {
-                    self.pause(wait).await?;
-                    wait = (wait * 2).min(LONGEST_WAIT);
+                End::Over { progress } => {
+                    self.seen_at = self.ledger.now();
+                    self.lose_sight("the API server ended the watch".to_owned(), true);
+                    if progress {
+                        wait = FIRST_WAIT;
+                    } else {
+                        self.pause(wait).await?;
+                        wait = (wait * 2).min(LONGEST_WAIT);
+                    }
                 }
-                Err(Trouble::Gone | Trouble::NotServed) => return Ok(()),
-                Err(Trouble::Error(error)) => {
+                End::Silent => {
+                    let silence = text::duration(SILENCE);
+                    self.lose_sight(format!("nothing came for {silence}, not even a bookmark"), false);
+                }
+                End::Missed(missing) => return Ok(missing),
+                End::Trouble(Trouble::Gone) => {
+                    return Ok(self.missed(format!("the API server had forgotten version {reached} (410 Gone)")));
+                }
+                End::Trouble(Trouble::NotServed) => {
+                    return Ok(self.missed(format!("`{}` was not served any more", self.query.resource)));
+                }
+                End::Trouble(Trouble::Error(error)) => {
+                    self.lose_sight(error.to_string(), false);
                     self.fail(error)?;
                     self.pause(wait).await?;
                     wait = (wait * 2).min(LONGEST_WAIT);
@@ -218,91 +379,362 @@ impl Watch {
         }
     }
 
-    /// Reads one watch to its end. Says whether it brought anything.
-    async fn read(&mut self, mut lines: Lines, version: &mut String) -> Result<Result<bool, Trouble>, Ended> {
+    /// Reads one stream to its end.
+    async fn read(&mut self, mut lines: Lines) -> Result<End, Ended> {
         let mut progress = false;
+        let mut silent = Instant::now() + SILENCE;
         loop {
+            if let Some(missing) = self.relist.take() {
+                return Ok(End::Missed(missing));
+            }
             tokio::select! {
                 biased;
-                order = self.orders.recv() => self.admit(order)?,
-                Some((number, listing)) = self.listing.next(), if !self.listing.is_empty() => self.hand_over(number, listing),
-                line = tokio::time::timeout(SILENCE, lines.next()) => {
-                    let event = match line {
-                        // Silence is no trouble of the server's: it is asked again at once.
-                        Err(_) => return Ok(Ok(true)),
-                        Ok(Ok(None)) => return Ok(Ok(progress)),
-                        Ok(Err(error)) => return Ok(Err(error.into())),
-                        Ok(Ok(Some(event))) => event,
+                turned = self.turn() => turned?,
+                line = lines.next() => {
+                    let line = match line {
+                        Ok(None) => return Ok(End::Over { progress }),
+                        Ok(Some(line)) => line,
+                        Err(Error::Undecodable(said)) => return Ok(End::Missed(self.not_understood(&said))),
+                        Err(error) => return Ok(End::Trouble(error.into())),
                     };
                     progress = true;
-                    if let Err(trouble) = self.take(event, version) {
-                        return Ok(Err(trouble));
+                    silent = Instant::now() + SILENCE;
+                    match self.take(&line) {
+                        Ok(()) => self.seen_at = self.ledger.now(),
+                        Err(Trouble::Error(Error::Undecodable(said))) => {
+                            return Ok(End::Missed(self.not_understood(&said)));
+                        }
+                        Err(trouble) => return Ok(End::Trouble(trouble)),
                     }
-                    self.forget_gone()?;
+                    self.conclude();
+                    if self.ending {
+                        self.is_needed()?;
+                    }
                 }
+                () = sleep_until(silent) => return Ok(End::Silent),
             }
         }
     }
 
-    /// One event of the watch.
-    fn take(&mut self, mut event: Value, version: &mut String) -> Result<(), Trouble> {
-        let object = event["object"].take();
-        let kind = event["type"].as_str().unwrap_or_default();
-        match kind {
-            "ADDED" | "MODIFIED" | "DELETED" => {
-                let object = Object::read(object, self.secret)
-                    .ok_or_else(|| Error::Undecodable("an event's object has no name".to_owned()))?;
-                version.clone_from(&object.version);
-                self.tell(&Update::Version { object, deleted: kind == "DELETED" });
-                Ok(())
-            }
+    /// One line of the watch.
+    fn take(&mut self, line: &[u8]) -> Result<(), Trouble> {
+        let undecodable = |error: serde_json::Error| Trouble::from(Error::Undecodable(error.to_string()));
+        let Line { kind, object } = serde_json::from_slice(line).map_err(undecodable)?;
+        let how = match kind.as_str() {
+            "ADDED" => How::Added,
+            "MODIFIED" => How::Modified,
+            "DELETED" => How::Deleted,
             "BOOKMARK" => {
-                if let Some(reached) = object["metadata"]["resourceVersion"].as_str() {
-                    reached.clone_into(version);
-                }
-                Ok(())
+                let mark: Bookmark = serde_json::from_str(object.get()).map_err(undecodable)?;
+                self.live = Some(mark.metadata.version);
+                return Ok(());
             }
             "ERROR" => {
-                let code = object["code"].as_u64().and_then(|code| u16::try_from(code).ok());
-                let status = code
-                    .and_then(|code| http::StatusCode::from_u16(code).ok())
-                    .unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-                Err(refusal(status, object["message"].as_str().unwrap_or("the watch ended with an error").to_owned()))
+                let status: Status = serde_json::from_str(object.get()).map_err(undecodable)?;
+                let code = status.code.and_then(|code| http::StatusCode::from_u16(code).ok());
+                let said = status.message.unwrap_or_else(|| "the watch ended with an error".to_owned());
+                return Err(refusal(code.unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR), said));
             }
-            other => Err(Error::Undecodable(format!("an event has the type `{other}`")).into()),
+            other => return Err(Error::Undecodable(format!("an event has the type `{other}`")).into()),
+        };
+        let object = Object::read(object.get(), is_secret(&self.query), None)?;
+        self.live = Some(object.version.clone());
+        // First the tape, then those who may act on it.
+        self.ledger.saw(&object, how);
+        for inquiry in &mut self.inquiries {
+            inquiry.saw(&object.key, object.number(), &self.ledger);
         }
+        self.followers.tell(&Update::Version { object: Arc::new(object), deleted: how == How::Deleted });
+        Ok(())
     }
 
-    /// Runs some work while taking in followers.
+    /// A list of the watch's own is there: what is new in it goes on the tape, then the gap that it
+    /// ends, then to those who wait.
+    async fn take_list(&mut self, listing: Listing, asked: u64) -> Result<(), Ended> {
+        let mut missing = self.missing.take().filter(|missing| !(missing.unless_empty && listing.objects.is_empty()));
+        if let Some(from) = self.ledger.behind_since() {
+            let reason = "the journal could not keep up, and versions were left out".to_owned();
+            let before = missing.get_or_insert(Missing { from, reason, unless_empty: false });
+            before.from = before.from.min(from);
+        }
+        let changed = self.ledger.differs(&listing.objects);
+        for object in &listing.objects {
+            while !self.ledger.listed(object) {
+                let drained = self.ledger.drained();
+                self.attend(drained).await?;
+            }
+        }
+        self.ledger.complete(&listing.objects, &listing.version, listing.served);
+        if let Some(missing) = &missing {
+            self.ledger.gap(missing.from, &missing.reason, changed);
+        }
+        let first = self.live.replace(listing.version.clone()).is_none();
+        self.seen_at = self.ledger.now();
+        self.agreed_at = self.seen_at;
+        self.blind = None;
+        self.relist = None;
+        // What was asked to find out is known now.
+        self.inquiries.retain(|inquiry| !matches!(inquiry.purpose, Purpose::CatchUp { .. }));
+        let version = number(&listing.version).unwrap_or(0);
+        for inquiry in &mut self.inquiries {
+            inquiry.listed(version, &self.ledger);
+        }
+        self.followers.announce(&listing, !first && missing.is_some(), asked);
+        let armed = Armed { watch: self.ledger.watch(), version: listing.version };
+        for holder in self.holders.iter().filter(|holder| holder.number < asked) {
+            holder.opened(&armed);
+        }
+        let later: Vec<u64> =
+            self.holders.iter().filter(|holder| holder.number >= asked).map(|holder| holder.number).collect();
+        for holder in later {
+            self.arm(holder);
+        }
+        self.conclude();
+        Ok(())
+    }
+
+    /// Runs some work while taking in orders.
     async fn attend<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Ended> {
         let mut work = std::pin::pin!(work);
         loop {
             tokio::select! {
                 biased;
-                order = self.orders.recv() => self.admit(order)?,
-                Some((number, listing)) = self.listing.next(), if !self.listing.is_empty() => self.hand_over(number, listing),
+                turned = self.turn() => turned?,
                 done = &mut work => return Ok(done),
             }
         }
     }
 
     async fn pause(&mut self, span: Duration) -> Result<(), Ended> {
-        self.forget_gone()?;
         self.attend(tokio::time::sleep(span)).await
     }
 
-    fn admit(&mut self, order: Option<Order>) -> Result<(), Ended> {
-        let to = order.ok_or(Ended(None))?;
-        if let Some(reason) = &self.broken {
-            let _ = to.send(Update::Broken(reason.clone()));
+    /// Waits for the next thing beside the stream, and does it. Nothing is lost when this is dropped and called again.
+    async fn turn(&mut self) -> Result<(), Ended> {
+        let until = self.inquiries.iter().filter_map(Inquiry::until).min();
+        let drained = self.ledger.behind_since().map(|_| self.ledger.drained());
+        tokio::select! {
+            biased;
+            order = self.orders.recv() => self.obey(order),
+            Some(job) = self.jobs.next(), if !self.jobs.is_empty() => {
+                self.did(job);
+                self.is_needed()
+            }
+            Ok(()) = self.left.changed() => {
+                self.followers.forget_gone();
+                self.holders.retain(|holder| !holder.to.is_closed());
+                self.is_needed()
+            }
+            () = maybe(drained) => {
+                let reached = self.live.clone().unwrap_or_default();
+                self.ledger.catch_up(&reached);
+                Ok(())
+            }
+            () = maybe(until.map(sleep_until)) => {
+                self.time_is_over();
+                self.is_needed()
+            }
         }
+    }
+
+    fn obey(&mut self, order: Option<Order>) -> Result<(), Ended> {
         let number = self.next;
         self.next += 1;
-        self.followers.push(Follower { number, to, standing: Standing::Waiting(Vec::new()) });
-        if self.listed {
-            self.list_for(number);
+        match order.ok_or(Ended(None))? {
+            Order::Follow(to) => {
+                self.followers.admit(number, to);
+                if self.listed {
+                    self.list_for(number);
+                }
+            }
+            Order::Hold(to) => {
+                self.holders.push(Holder { number, to });
+                if self.listed && self.live.is_some() {
+                    self.arm(number);
+                }
+            }
+            Order::Confirm(to) => self.inquire(Purpose::Close(to)),
+            Order::StoodStill(still) => {
+                let from = Elapsed(self.ledger.now().0.saturating_sub(Elapsed::from(still).0)).max(self.agreed_at);
+                if self.live.is_some() && self.blind.is_none() {
+                    self.catch_up(from, format!("this process stood still for {}", text::duration(still)));
+                }
+            }
+            Order::Finish => {
+                self.ending = true;
+                if self.live.is_none() {
+                    return Err(Ended(None));
+                }
+                self.inquire(Purpose::Finish);
+            }
         }
         Ok(())
+    }
+
+    fn did(&mut self, job: Job) {
+        let (number, roll) = match job {
+            Job::List(number, listing) => return self.followers.hand_over(number, listing),
+            Job::Roll(number, roll) => (number, roll),
+        };
+        let Some(place) = self.inquiries.iter().position(|inquiry| inquiry.number == number) else { return };
+        match roll {
+            Ok(roll) => {
+                let version = roll.version.clone();
+                let inquiry = &mut self.inquiries[place];
+                inquiry.answer(roll, &self.ledger);
+                if let Purpose::Close(to) = &mut inquiry.purpose {
+                    let (gone, _) = oneshot::channel();
+                    let confirmed = Confirmed { watch: self.ledger.watch(), version };
+                    let _ = std::mem::replace(to, gone).send(Ok(confirmed));
+                }
+                self.conclude();
+            }
+            Err(error) => {
+                let inquiry = self.inquiries.remove(place);
+                match inquiry.purpose {
+                    Purpose::Close(to) => drop(to.send(Err(error))),
+                    // The watch itself finds out what is the matter.
+                    Purpose::Arm(holder) => self.arm(holder),
+                    Purpose::CatchUp { from, reason } => self.catch_up(from, reason),
+                    Purpose::Finish => {}
+                }
+            }
+        }
+    }
+
+    /// Ends every inquiry that has its answer.
+    fn conclude(&mut self) {
+        // A watch that does not see has not caught up, and can't be armed.
+        let sees = self.blind.is_none();
+        while let Some(place) = self.inquiries.iter().position(|inquiry| {
+            inquiry.agrees() && (sees || matches!(inquiry.purpose, Purpose::Close(_) | Purpose::Finish))
+        }) {
+            let inquiry = self.inquiries.remove(place);
+            let version = inquiry.version().unwrap_or_default().to_owned();
+            self.agreed_at = self.ledger.now();
+            match inquiry.purpose {
+                Purpose::Close(_) | Purpose::Finish => {
+                    self.ledger.confirmed(&version, Vec::new());
+                    self.ledger.cut_gap();
+                }
+                Purpose::Arm(number) => {
+                    let armed = Armed { watch: self.ledger.watch(), version };
+                    if let Some(holder) = self.holders.iter().find(|holder| holder.number == number) {
+                        holder.opened(&armed);
+                    }
+                }
+                Purpose::CatchUp { from, reason } => self.ledger.late(from, &reason),
+            }
+        }
+    }
+
+    /// The time for explaining is over for some inquiry.
+    fn time_is_over(&mut self) {
+        let now = Instant::now();
+        while let Some(place) =
+            self.inquiries.iter().position(|inquiry| inquiry.until().is_some_and(|until| until <= now))
+        {
+            let inquiry = self.inquiries.remove(place);
+            let differences = inquiry.differences(&self.ledger);
+            let version = inquiry.version().unwrap_or_default().to_owned();
+            match inquiry.purpose {
+                Purpose::Close(_) | Purpose::Finish => {
+                    let differ = differences.first().map(|first| differs(&version, first));
+                    self.ledger.confirmed(&version, differences);
+                    self.ledger.cut_gap();
+                    if let Some(reason) = differ {
+                        self.list_anew(self.agreed_at, reason);
+                    }
+                }
+                Purpose::Arm(holder) => {
+                    match differences.first() {
+                        // The holder is armed with the next list.
+                        Some(first) if self.blind.is_none() => self.list_anew(self.agreed_at, differs(&version, first)),
+                        Some(_) | None => self.arm(holder),
+                    }
+                }
+                Purpose::CatchUp { from, reason } => match differences.first() {
+                    Some(first) => self.list_anew(from, format!("{reason}; {}", differs(&version, first))),
+                    None => self.catch_up(from, reason),
+                },
+            }
+        }
+    }
+
+    /// The watch has not shown all there is: it is left and begins again with a list.
+    fn list_anew(&mut self, from: Elapsed, reason: String) {
+        if self.ending {
+            self.ledger.gap(from, &reason, true);
+        } else if self.served == Some(true) {
+            self.relist.get_or_insert(Missing { from, reason, unless_empty: false });
+        }
+    }
+
+    /// The watch stood still or was away: late, once a list shows that it has caught up.
+    fn catch_up(&mut self, from: Elapsed, reason: String) {
+        self.inquire(Purpose::CatchUp { from, reason });
+    }
+
+    fn arm(&mut self, holder: u64) {
+        let waits = |held: &Holder| held.number == holder && matches!(*held.to.borrow(), Standing::Opening);
+        let asked = |inquiry: &Inquiry| matches!(inquiry.purpose, Purpose::Arm(number) if number == holder);
+        if self.holders.iter().any(waits) && !self.inquiries.iter().any(asked) {
+            self.inquire(Purpose::Arm(holder));
+        }
+    }
+
+    /// Asks for a list beside the watch.
+    fn inquire(&mut self, purpose: Purpose) {
+        let number = self.next;
+        self.next += 1;
+        let patience = if matches!(purpose, Purpose::Finish) { EXPLAIN } else { PATIENCE };
+        self.inquiries.push(Inquiry::new(number, purpose));
+        let (client, query) = (self.client.clone(), self.query.clone());
+        self.jobs.push(Box::pin(async move {
+            let roll = timeout(patience, patient_roll(client, query)).await;
+            Job::Roll(number, roll.unwrap_or_else(|_| Err(Error::Unreachable(no_list(patience)))))
+        }));
+    }
+
+    /// The stream is open.
+    fn resume(&mut self) {
+        if let Some(Blind { from, reason, orderly }) = self.blind.take() {
+            let away = self.ledger.now().since(from).duration();
+            if !orderly || away > PROMPT {
+                self.catch_up(from, reason);
+            }
+        }
+        self.conclude();
+    }
+
+    /// The stream is not open any more.
+    fn lose_sight(&mut self, reason: String, orderly: bool) {
+        let mut blind = match self.blind.take() {
+            Some(before) if before.orderly => {
+                Blind { reason: format!("{}; then {reason}", before.reason), orderly, ..before }
+            }
+            Some(before) => before,
+            None => Blind { from: self.seen_at, reason, orderly },
+        };
+        // It had not caught up yet: all of that is one spell.
+        self.inquiries.retain(|inquiry| match &inquiry.purpose {
+            Purpose::CatchUp { from, reason } => {
+                blind = Blind { from: blind.from.min(*from), reason: reason.clone(), orderly: false };
+                false
+            }
+            Purpose::Close(_) | Purpose::Arm(_) | Purpose::Finish => true,
+        });
+        self.blind = Some(blind);
+    }
+
+    /// Versions may be missing since it last saw.
+    fn missed(&mut self, reason: String) -> Missing {
+        let from = self.blind.take().map_or(self.seen_at, |blind| blind.from);
+        Missing { from, reason, unless_empty: false }
+    }
+
+    fn not_understood(&mut self, said: &str) -> Missing {
+        self.missed(format!("an event of the watch can't be understood: {said}"))
     }
 
     /// The watch's own list begins now: it serves those who asked so far.
@@ -311,194 +743,103 @@ impl Watch {
         self.next
     }
 
-    /// Gives a list to all who asked before it began; the others keep it until their own has come.
-    fn announce(&mut self, listing: &Listing, after_gap: bool, asked: u64) {
-        let update = |after_gap| Update::Listed {
-            objects: listing.objects.clone(),
-            version: listing.version.clone(),
-            after_gap,
-        };
-        let floor = number(&listing.version).unwrap_or(0);
-        for follower in &mut self.followers {
-            if follower.number >= asked {
-                follower.take(&update(after_gap));
-                continue;
-            }
-            let first = matches!(follower.standing, Standing::Waiting(_));
-            follower.standing = Standing::Live(floor);
-            let _ = follower.to.send(update(after_gap && !first));
-        }
-    }
-
     /// Has a list made for one follower.
     fn list_for(&mut self, number: u64) {
-        let (client, query, secret) = (self.client.clone(), self.query.clone(), self.secret);
-        self.listing.push(Box::pin(async move { (number, patient_list(client, query, secret).await) }));
-    }
-
-    /// A follower's own list has come: it gets that, and what came after it.
-    fn hand_over(&mut self, number: u64, listing: Result<Listing, Error>) {
-        let waits =
-            |follower: &&mut Follower| follower.number == number && matches!(follower.standing, Standing::Waiting(_));
-        let Some(follower) = self.followers.iter_mut().find(waits) else {
-            return;
-        };
-        match listing {
-            Err(error) => {
-                let _ = follower.to.send(Update::Refused(error));
-                self.followers.retain(|follower| follower.number != number);
-            }
-            Ok(Listing { objects, version }) => {
-                let floor = super::object::number(&version).unwrap_or(0);
-                let Standing::Waiting(since) = std::mem::replace(&mut follower.standing, Standing::Live(floor)) else {
-                    return;
-                };
-                let _ = follower.to.send(Update::Listed { objects, version, after_gap: false });
-                for update in since {
-                    follower.take(&update);
-                }
-            }
-        }
-    }
-
-    fn tell(&mut self, update: &Update) {
-        for follower in &mut self.followers {
-            follower.take(update);
-        }
+        let (client, query) = (self.client.clone(), self.query.clone());
+        self.jobs.push(Box::pin(async move { Job::List(number, patient_list(client, query).await) }));
     }
 
     /// Trouble that may pass is told once; a definite no ends the watch.
     fn fail(&mut self, error: Error) -> Result<(), Ended> {
         if !error.passes() && !self.may_pass(&error) {
-            for follower in self.followers.drain(..) {
-                let _ = follower.to.send(Update::Refused(error.clone()));
-            }
             return Err(Ended(Some(error)));
         }
-        if self.broken.replace(error.to_string()).is_none() {
-            for follower in &self.followers {
-                let _ = follower.to.send(Update::Broken(error.to_string()));
-            }
-        }
+        self.followers.broken(&error.to_string());
         Ok(())
     }
 
     /// An API server that has just started refuses what it will allow once it has read its rules.
     fn may_pass(&mut self, error: &Error) -> bool {
-        self.allowed
-            && error.class() == Class::Forbidden
-            && self.refused.get_or_insert_with(Instant::now).elapsed() < STARTING
+        if error.class() != Class::Forbidden {
+            return false;
+        }
+        match self.access {
+            Access::Unknown => false,
+            Access::Granted => {
+                self.access = Access::RefusedSince(Instant::now());
+                true
+            }
+            Access::RefusedSince(since) => since.elapsed() < STARTING,
+        }
     }
 
     fn heal(&mut self) {
-        self.allowed = true;
-        self.refused = None;
-        if self.broken.take().is_some() {
-            for follower in &self.followers {
-                let _ = follower.to.send(Update::Resumed);
+        self.access = Access::Granted;
+        self.followers.healed();
+    }
+
+    /// Without anybody who needs it the watch ends.
+    fn is_needed(&self) -> Result<(), Ended> {
+        let asked = |inquiry: &Inquiry| matches!(inquiry.purpose, Purpose::Close(_) | Purpose::Finish);
+        let open = self.inquiries.iter().any(asked);
+        let held = !self.followers.is_empty() || !self.holders.is_empty() || !self.orders.is_empty();
+        if open || (held && !self.ending) { Ok(()) } else { Err(Ended(None)) }
+    }
+
+    /// The last words.
+    fn part(&mut self, refusal: Option<&Error>) {
+        if let Some(missing) =
+            self.relist.take().or_else(|| self.missing.take().filter(|missing| !missing.unless_empty))
+        {
+            self.ledger.gap(missing.from, &missing.reason, true);
+        } else if let Some(blind) = self.blind.take() {
+            self.ledger.gap(blind.from, &blind.reason, true);
+        } else if let Some(error) = refusal.filter(|_| self.live.is_some()) {
+            self.ledger.gap(self.seen_at, &error.to_string(), true);
+        }
+        for inquiry in self.inquiries.drain(..) {
+            match (inquiry.purpose, refusal) {
+                (Purpose::Close(to), Some(error)) => drop(to.send(Err(error.clone()))),
+                (Purpose::CatchUp { from, reason }, _) => self.ledger.late(from, &reason),
+                (Purpose::Close(_) | Purpose::Arm(_) | Purpose::Finish, _) => {}
             }
         }
-    }
-
-    /// Drops followers that have left; without any the watch ends.
-    fn forget_gone(&mut self) -> Result<(), Ended> {
-        self.followers.retain(|follower| !follower.to.is_closed());
-        if self.followers.is_empty() && self.orders.is_empty() { Err(Ended(None)) } else { Ok(()) }
-    }
-}
-
-impl Follower {
-    fn take(&mut self, update: &Update) {
-        match &mut self.standing {
-            Standing::Waiting(since) => since.push(update.clone()),
-            Standing::Live(floor) => {
-                let new = match update {
-                    Update::Version { object, .. } => object.number() > *floor,
-                    Update::Listed { version, .. } => number(version).is_none_or(|version| version >= *floor),
-                    Update::Broken(_) | Update::Resumed | Update::Refused(_) => true,
-                };
-                if new {
-                    let _ = self.to.send(update.clone());
-                }
-            }
-        }
-    }
-}
-
-/// One list, tried again while the trouble may pass.
-async fn patient_list(client: Client, query: Query, secret: bool) -> Result<Listing, Error> {
-    let mut wait = FIRST_WAIT;
-    loop {
-        let trouble = match kind::served(&client, &query.resource).await {
-            Ok(Some(served)) => match list(client.clone(), Address::new(&query, &served), secret).await {
-                Ok(listing) => return Ok(listing),
-                Err(trouble) => trouble,
-            },
-            Ok(None) => Trouble::NotServed,
-            Err(error) => Trouble::Error(error),
-        };
-        match trouble {
-            Trouble::NotServed => return Ok(Listing::nothing()),
-            Trouble::Error(error) if !error.passes() => return Err(error),
-            Trouble::Gone | Trouble::Error(_) => {}
-        }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(LONGEST_WAIT);
-    }
-}
-
-/// One list, page by page. All pages are of one version, or the server says 410.
-async fn list(client: Client, address: Address, secret: bool) -> Result<Listing, Trouble> {
-    let mut objects: BTreeMap<ObjectKey, Object> = BTreeMap::new();
-    let mut from: Option<String> = None;
-    loop {
-        let mut page = stream::document(&client, address.list(from.as_deref())).await?;
-        let item_kind = page["kind"].as_str().and_then(|kind| kind.strip_suffix("List")).map(str::to_owned);
-        let api_version = page["apiVersion"].as_str().map(str::to_owned);
-        let Value::Array(items) = page["items"].take() else {
-            return Err(Error::Undecodable("a list has no items".to_owned()).into());
-        };
-        for mut item in items {
-            name_kind(&mut item, item_kind.as_deref(), api_version.as_deref());
-            let object = Object::read(item, secret)
-                .ok_or_else(|| Error::Undecodable("a listed object has no name".to_owned()))?;
-            objects.insert(object.key.clone(), object);
-        }
-        let version = page["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
-        match page["metadata"]["continue"].as_str() {
-            Some(token) if !token.is_empty() => from = Some(token.to_owned()),
-            _ => {
-                return Ok(Listing { objects: objects.into_values().collect(), version });
+        self.ledger.close();
+        if let Some(error) = refusal {
+            self.followers.refused(error);
+            for holder in self.holders.drain(..) {
+                holder.to.send_replace(Standing::Refused(error.clone()));
             }
         }
     }
 }
 
-/// Built-in kinds leave kind and version out of a list's items; an expression should find them either way.
-fn name_kind(item: &mut Value, kind: Option<&str>, api_version: Option<&str>) {
-    if let Some(item) = item.as_object_mut() {
-        for (key, value) in [("kind", kind), ("apiVersion", api_version)] {
-            if let Some(value) = value
-                && !item.contains_key(key)
-            {
-                item.insert(key.to_owned(), value.into());
+impl Holder {
+    /// The watch is live. Only the first time counts: from there on everything was recorded.
+    fn opened(&self, armed: &Armed) {
+        self.to.send_if_modified(|standing| {
+            let opens = matches!(standing, Standing::Opening);
+            if opens {
+                *standing = Standing::Live(armed.clone());
             }
-        }
+            opens
+        });
     }
 }
 
-/// One list for somebody who does not follow.
-pub(super) async fn once(client: Client, query: Query) -> Result<Vec<Object>, Error> {
-    let secret = query.resource.group.is_empty() && query.resource.plural == "secrets";
-    let Some(served) = kind::served(&client, &query.resource).await? else {
-        return Ok(Vec::new());
-    };
-    match list(client, Address::new(&query, &served), secret).await {
-        Ok(listing) => Ok(listing.objects),
-        Err(Trouble::NotServed) => Ok(Vec::new()),
-        Err(Trouble::Gone) => {
-            Err(Error::Unreachable("the list went on for so long that the API server forgot its version".to_owned()))
-        }
-        Err(Trouble::Error(error)) => Err(error),
+/// Why a list beside the watch makes a gap.
+fn differs(version: &str, first: &Difference) -> String {
+    format!("a list (version {version}) is not what the watch has shown: `{}`: {}", first.object.name, first.say)
+}
+
+fn no_list(patience: Duration) -> String {
+    format!("no list was to be had within {}", text::duration(patience))
+}
+
+/// A future that may not be there; then it never ends.
+async fn maybe(future: Option<impl Future<Output = ()>>) {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
     }
 }

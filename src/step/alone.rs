@@ -64,7 +64,7 @@ impl Alone {
             env: Env::new(),
             scope: Arc::new(scope),
             cluster: Arc::new(cluster(Local::new(&folder.path().join("cache"), "lariat/test"))),
-            recorder: Recorder::new(None, Vec::new()),
+            recorder: Recorder::idle(),
             run: Arc::new(run),
             deadline: tokio::time::Instant::now() + timeout,
             timeout,

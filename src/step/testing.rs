@@ -17,7 +17,7 @@ use crate::event::{ClusterIdentity, Note, PlanFile, Progress};
 use crate::expr::Shared;
 use crate::id::RunId;
 use crate::plan::{self, Body, Plan, Recorded, Settings, Step};
-use crate::record::Recorder;
+use crate::record::{Recorder, Tape};
 use crate::sim::{Api, Options};
 
 /// A plan, and the cluster it is about.
@@ -53,7 +53,7 @@ impl Bench {
         };
         api.put(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "ns" } }))
             .expect("it is a namespace");
-        let recorder = Recorder::new(Some(api.client()), plan.selections.clone());
+        let recorder = Recorder::new(Some(api.client()), plan.selections.clone(), Tape::nowhere(), api.clock());
         Self {
             api,
             dir: tempfile::tempdir().expect("a folder can be made"),
