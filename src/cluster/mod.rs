@@ -12,7 +12,7 @@ mod tls;
 
 pub use fetch::{Fetch, FetchError, Wanted};
 pub use helm::{ChartRequest, Helm, HelmCall, HelmError, Hook, Release};
-pub use live::{ConnectError, ContextSettings, Live, LiveOptions, Local, Settings, SettingsError};
+pub use live::{ConnectError, ContextSettings, HelmSaid, Live, LiveOptions, Local, Settings, SettingsError};
 pub use port::{Answer, Cluster, Fetched, NoCluster, Progressed};
 pub use process::{Captured, Ended, Heard, Program, Running, StartError};
 pub use tls::install_tls;

@@ -83,8 +83,18 @@ impl Refusal {
             let message = format!("{asked} ended with {} and said nothing", ended.how());
             return Self { stderr, ..Self::new(class, message) };
         };
-        let (kind, class, advice) = judge(&said, asked);
-        Self { kind, class, message: format!("{asked}: {said}{advice}"), stderr }
+        Self { stderr, ..Self::judged(asked, &said) }
+    }
+
+    /// The same for a sentence without a process.
+    fn said(asked: &Asked<'_>, sentence: &str) -> Self {
+        let said = complaint(&format!("Error: {sentence}\n")).unwrap_or_default();
+        Self::judged(asked, &said)
+    }
+
+    fn judged(asked: &Asked<'_>, said: &str) -> Self {
+        let (kind, class, advice) = judge(said, asked);
+        Self { kind, class, message: format!("{asked}: {said}{advice}"), stderr: String::new() }
     }
 
     /// There is no release of that name.
@@ -105,6 +115,33 @@ impl Refusal {
             let noun = if blamed.len() == 1 { "hook" } else { "hooks" };
             self.message = format!("{noun} {} did not succeed: {}", text::and(&blamed), self.message);
         }
+    }
+}
+
+/// What a helm that is not the binary was asked for, and why it did not do it: read as the
+/// binary's words are, so that a step can't tell them apart.
+#[derive(Clone, Copy, Debug)]
+pub struct HelmSaid<'a> {
+    /// The command, such as `upgrade`.
+    pub verb: &'static str,
+    /// The release.
+    pub release: &'a str,
+    /// The chart, for commands that take one.
+    pub chart: Option<&'a str>,
+}
+
+impl HelmSaid<'_> {
+    /// The error that a complaint is, given the release as it is left.
+    pub fn complaint(&self, complaint: &str, left: Option<&Release>, cancelled: bool) -> HelmError {
+        let asked = Asked { verb: self.verb, release: self.release, chart: self.chart };
+        if cancelled {
+            return Refusal::new(Class::Cancelled, format!("{asked} was cut short")).into();
+        }
+        let mut refusal = Refusal::said(&asked, complaint);
+        if let Some(left) = left.filter(|_| refusal.kind == Kind::Hooks) {
+            refusal.name_hooks(left);
+        }
+        refusal.into()
     }
 }
 
@@ -153,7 +190,7 @@ fn judge(said: &str, asked: &Asked<'_>) -> (Kind, Class, String) {
     let chart = asked.chart.unwrap_or_default();
     let plain = |class| (Kind::Other, class, String::new());
     let advise = |class, advice: String| (Kind::Other, class, advice);
-    if has(&["hooks failed:", "warning: Hook "]) {
+    if has(&["hooks failed:", "failed pre-install: ", "failed post-install: ", "warning: Hook "]) {
         let class = if has(TIMES) { Class::Timeout } else { Class::Refused };
         return (Kind::Hooks, class, String::new());
     }
@@ -394,6 +431,10 @@ mod tests {
             (
                 Refused,
                 "post-upgrade hooks failed: 1 error occurred:\n\t* job gadget-after failed: BackoffLimitExceeded\n\n",
+            ),
+            (
+                Refused,
+                "failed post-install: resource Job/n/after not ready. status: Failed, message: Job Failed. failed: 1/1",
             ),
             (Timeout, "pre-upgrade hooks failed: 1 error occurred:\n\t* timed out waiting for the condition\n"),
             (

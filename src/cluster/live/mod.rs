@@ -14,6 +14,7 @@ mod settings;
 
 pub use connect::{Live, LiveOptions};
 pub use error::ConnectError;
+pub use helm_answer::HelmSaid;
 pub use local::Local;
 pub use settings::{ContextSettings, Settings, SettingsError};
 
