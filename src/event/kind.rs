@@ -275,7 +275,7 @@ pub struct Progress {
 pub enum CancelReason {
     /// The step that this background step runs beside has settled: a normal end.
     Until,
-    /// A step failed under `--fail-fast`.
+    /// A step or check failed under `--fail-fast`.
     FailFast,
     /// A group's or the plan's timeout.
     Deadline,
@@ -300,7 +300,7 @@ impl fmt::Display for CancelReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Until => "the step it runs beside has ended",
-            Self::FailFast => "a step failed and `--fail-fast` is set",
+            Self::FailFast => "a step or check failed and `--fail-fast` is set",
             Self::Deadline => "the timeout above it is over",
             Self::JournalLost => "the journal can't be written any more",
             Self::Interrupt => "interrupted (SIGINT)",

@@ -3,7 +3,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::CancelReason;
-use crate::id::StepId;
+use crate::id::{CheckId, StepId};
 
 /// How a step went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -121,6 +121,11 @@ pub enum SkipReason {
         /// The failed round.
         step: StepId,
     },
+    /// A check was violated in an earlier round and `stop-on-failure` is set.
+    RoundViolated {
+        /// The check.
+        check: CheckId,
+    },
     /// The group it is in was skipped or ended before it could start.
     Group {
         /// The group.
@@ -139,7 +144,11 @@ impl SkipReason {
     pub fn by_choice(&self) -> bool {
         match self {
             Self::If { .. } | Self::Flag { .. } | Self::NoCells | Self::NothingFailed => true,
-            Self::Need { .. } | Self::RoundFailed { .. } | Self::Group { .. } | Self::Cancelled { .. } => false,
+            Self::Need { .. }
+            | Self::RoundFailed { .. }
+            | Self::RoundViolated { .. }
+            | Self::Group { .. }
+            | Self::Cancelled { .. } => false,
         }
     }
 }
@@ -156,6 +165,9 @@ impl fmt::Display for SkipReason {
             Self::NoCells => write!(f, "its `for-each` list is empty"),
             Self::NothingFailed => write!(f, "nothing it cleans up after failed"),
             Self::RoundFailed { step } => write!(f, "`{step}` failed and `stop-on-failure` is set"),
+            Self::RoundViolated { check } => {
+                write!(f, "check `{check}` was violated and `stop-on-failure` is set")
+            }
             Self::Group { step } => write!(f, "its group `{step}` did not get to it"),
             // Nobody cancelled the run: this was to run beside a step that is over.
             Self::Cancelled { by: CancelReason::Until } => write!(f, "{}", CancelReason::Until),

@@ -11,7 +11,7 @@ use self::state::{Halt, Phase, Scope, Step};
 use super::wiring::{EndOfScope, Kind, Wire, wire};
 use super::{Graph, Rules, StepIx};
 use crate::event::{CancelReason, Outcome, SkipReason, Verdict, When};
-use crate::id::StepId;
+use crate::id::{CheckId, StepId};
 
 /// What may start now, what a result unlocks or skips, when containers open and
 /// settle, and when background steps end. A value: it acts on nothing.
@@ -40,9 +40,10 @@ pub struct Frontier {
 /// What is to be done next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Move {
-    /// A container may open: answer with `opened` or `refused`.
+    /// A container may open: answer with `opened`, `refused` or `postpone`.
     Open(StepIx),
-    /// A step may start as soon as a permit is free: answer with `started`, later `settled`.
+    /// A step may start as soon as a permit is free: answer with `started`, later `settled`,
+    /// or with `postpone`.
     Start(StepIx),
     /// A container is up through what runs inside it: steps that need it may start.
     Up(StepIx),
@@ -183,6 +184,31 @@ impl Frontier {
     /// Whether it is clean-up, by itself or because a container it is in is.
     pub fn is_cleanup(&self, step: StepIx) -> bool {
         self.line(step).any(|at| self.wires[at.at()].when != When::Passed)
+    }
+
+    /// What `Start` or `Open` named can't begin yet. It counts as not begun, so that a halt
+    /// skips it; `resume` names it again.
+    pub fn postpone(&mut self, step: StepIx) {
+        if self.steps[step.at()].phase == Phase::Opening {
+            self.enter_phase(step, Phase::Ready);
+        }
+    }
+
+    /// What was postponed may begin, if nothing has come between.
+    pub fn resume(&mut self, step: StepIx) {
+        if self.steps[step.at()].phase != Phase::Ready {
+            return;
+        }
+        match self.wires[step.at()].kind {
+            Kind::Leaf => self.ready.push(Reverse(step)),
+            Kind::Group | Kind::Repeat { .. } | Kind::Cells => self.moves.push_back(Move::Open(step)),
+        }
+    }
+
+    /// A check over this round was violated: where `stop-on-failure` is set no round follows it.
+    /// The round's own outcome stays what its steps make it.
+    pub fn violated(&mut self, round: StepIx, check: &CheckId) {
+        self.steps[round.at()].violated.get_or_insert_with(|| check.clone());
     }
 
     /// A step acts now.

@@ -456,6 +456,7 @@ impl Course {
                 let failed = &self.seen[round.at()];
                 prop_assert!(failed.settled.is_some_and(|outcome| outcome != Outcome::Passed));
             }
+            SkipReason::RoundViolated { .. } => prop_assert!(false, "nobody told of a check"),
             SkipReason::Group { step: group } => {
                 let group = at(group);
                 prop_assert!(line().skip(1).any(|above| above == group));

@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use super::graph::tests::graph;
 use super::{CleanUp, Frontier, Graph, Move, Rules, StepIx};
 use crate::event::{CancelReason, Outcome, SkipReason};
+use crate::id::CheckId;
 
 /// Plays a script on a plan. Its words: `a` passes, `a=failed` (or any other
-/// outcome), `a^` is up, `!failfast`, `!int`, `!int2` cancel, `a!` runs out of time.
+/// outcome), `a^` is up, `!failfast`, `!int`, `!int2` cancel, `a!` runs out of time,
+/// `a?` violates a check.
 /// Containers open and close at once. What happens is written after each word.
 fn play(plan: &str, script: &str) -> String {
     play_with(plan, |_, _| {}, script)
@@ -32,6 +34,8 @@ fn play_with(plan: &str, rules: impl FnOnce(&Graph, &mut Rules), script: &str) -
             }
         } else if let Some(name) = word.strip_suffix('!') {
             frontier.halt(find(name), CancelReason::Deadline, CleanUp::Kept);
+        } else if let Some(name) = word.strip_suffix('?') {
+            frontier.violated(find(name), &CheckId::new(None, "claim"));
         } else if let Some(name) = word.strip_suffix('^') {
             assert!(frontier.up(find(name)));
         } else {
@@ -89,6 +93,7 @@ fn short(reason: &SkipReason) -> String {
         SkipReason::NoCells => "no cells".into(),
         SkipReason::NothingFailed => "nothing failed".into(),
         SkipReason::RoundFailed { step } => format!("round {step}"),
+        SkipReason::RoundViolated { check } => format!("check {check}"),
         SkipReason::Group { step } => format!("in {step}"),
         SkipReason::Cancelled { by } => format!("{by:?}"),
     }
@@ -217,6 +222,57 @@ fn rounds_follow_each_other() {
     r[1]/back=inconclusive: close r[1] inconclusive by r[1]/back, skip r[2] (round r[1]), skip r[2]/kill (in r[2]), skip r[2]/back (in r[2]), skip r[3] (round r[1]), close r inconclusive by r[1]/back, skip after (r inconclusive)
     over: inconclusive
     ");
+}
+
+#[test]
+fn a_violated_check_ends_the_rounds_and_changes_no_outcome() {
+    let plan = "
+        r repeat
+        r[1] group
+        r[1]/a sleep
+        r[2] group needs=r[1]
+        r[2]/a sleep
+        r[3] group needs=r[2]
+        r[3]/a sleep
+        after sleep needs=r
+        tidy sleep always";
+    let stop = |graph: &Graph, rules: &mut Rules| {
+        rules.stop_on_failure.insert(graph.children(None)[0]);
+    };
+    insta::assert_snapshot!(play_with(plan, stop, "r[1]? r[1]/a tidy"), @r"
+    begin: open r, open r[1], start r[1]/a
+    r[1]?: -
+    r[1]/a: close r[1] passed, skip r[2] (check claim), skip r[2]/a (in r[2]), skip r[3] (check claim), skip r[3]/a (in r[3]), close r inconclusive by r[2], skip after (r inconclusive), start tidy
+    tidy: -
+    over: inconclusive
+    ");
+    assert_eq!(
+        play(plan, "r[1]? r[1]/a r[2]/a r[3]/a after tidy").lines().last(),
+        Some("over: pass"),
+        "without `stop-on-failure` a check skips nothing"
+    );
+}
+
+#[test]
+fn what_is_postponed_counts_as_not_begun() {
+    let graph = graph("g group\ng/a sleep\nb sleep\nc sleep needs=b");
+    let [g, _, b, c] = [0, 1, 2, 3].map(StepIx::new);
+    let mut frontier = Frontier::new(&graph, &Rules::default());
+    assert_eq!([frontier.next_move(), frontier.next_move()], [Some(Move::Open(g)), Some(Move::Start(b))]);
+    frontier.postpone(g);
+    frontier.postpone(b);
+    assert_eq!(frontier.next_move(), None);
+    frontier.resume(b);
+    frontier.resume(g);
+    assert_eq!([frontier.next_move(), frontier.next_move()], [Some(Move::Open(g)), Some(Move::Start(b))]);
+    frontier.postpone(g);
+    frontier.cancel(CancelReason::Interrupt, CleanUp::Kept);
+    frontier.resume(g);
+    let by = || SkipReason::Cancelled { by: CancelReason::Interrupt };
+    let left: Vec<Move> = std::iter::from_fn(|| frontier.next_move()).collect();
+    let a = StepIx::new(1);
+    assert_eq!(left, [g, a, b, c].map(|step| Move::Skip(step, by())), "none of them has begun");
+    assert!(frontier.is_over());
 }
 
 #[test]

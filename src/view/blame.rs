@@ -69,6 +69,7 @@ impl RunView {
                 | SkipReason::Flag { .. }
                 | SkipReason::NoCells
                 | SkipReason::NothingFailed
+                | SkipReason::RoundViolated { .. }
                 | SkipReason::Cancelled { .. },
             ) => None,
             None => self.decider(&row.node.id),

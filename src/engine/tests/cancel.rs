@@ -218,9 +218,9 @@ async fn fail_fast_ends_the_run_with_the_first_failure() {
     0 start b
     0 b says 2 of 3 ready
     1 failed a: it broke
-    1 cancel: a step failed and `--fail-fast` is set
-    1 cancelled b: cut short: a step failed and `--fail-fast` is set; last seen: 2 of 3 ready [pod-b: not ready]
-    1 skip c: the run was cancelled: a step failed and `--fail-fast` is set
+    1 cancel: a step or check failed and `--fail-fast` is set
+    1 cancelled b: cut short: a step or check failed and `--fail-fast` is set; last seen: 2 of 3 ready [pod-b: not ready]
+    1 skip c: the run was cancelled: a step or check failed and `--fail-fast` is set
     1 start logs
     2 passed logs
     2 fail: `a` failed: it broke

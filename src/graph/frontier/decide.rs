@@ -34,7 +34,12 @@ impl Frontier {
             Kind::Leaf | Kind::Group | Kind::Cells => None,
         });
         let unmet = wire.needs.iter().copied().find(|&need| !self.is_met(need));
+        let violated = wire.needs.iter().find_map(|need| self.steps[need.at()].violated.clone());
         match (rounds, unmet) {
+            (Some(true), _) if halted.is_none() && violated.is_some() => {
+                self.steps[step.at()].violated.clone_from(&violated);
+                return violated.map(|check| SkipReason::RoundViolated { check });
+            }
             (Some(true), Some(before)) if halted.is_none() => {
                 let round = self.steps[before.at()].failed_round.unwrap_or(before);
                 self.steps[step.at()].failed_round = Some(round);
@@ -93,8 +98,8 @@ impl Frontier {
                 Some(round) => (self.steps[round.at()].worth, self.steps[round.at()].by),
                 None => (Verdict::Inconclusive, step),
             },
-            // It was to run beside something and did not: nothing is green by accident.
-            SkipReason::Cancelled { by: CancelReason::Until } => (Verdict::Inconclusive, step),
+            // It was to run and did not: nothing is green by accident.
+            SkipReason::RoundViolated { .. } | SkipReason::Cancelled { by: CancelReason::Until } => (Verdict::Inconclusive, step),
             SkipReason::Cancelled { .. } => (Verdict::Cancelled, step),
         };
         let cut =
@@ -112,6 +117,7 @@ impl Frontier {
             | SkipReason::NoCells
             | SkipReason::NothingFailed
             | SkipReason::RoundFailed { .. }
+            | SkipReason::RoundViolated { .. }
             | SkipReason::Group { .. } => SkipReason::Group { step: self.ids[step.at()].clone() },
         };
         self.moves.push_back(Move::Skip(step, reason));

@@ -2,6 +2,7 @@ use super::CleanUp;
 use crate::event::{CancelReason, Outcome, SkipReason, Verdict};
 use crate::graph::StepIx;
 use crate::graph::wiring::{EndOfScope, Wire};
+use crate::id::CheckId;
 
 /// Where a step stands.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub(super) struct Step {
     pub(super) unneeded: Option<SkipReason>,
     /// The round whose failure ended the rounds.
     pub(super) failed_round: Option<StepIx>,
+    /// A check over this round, or over an earlier one that ended the rounds, was violated.
+    pub(super) violated: Option<CheckId>,
     /// How many containers above no longer wait for it before they are up.
     pub(super) lifted: usize,
 }
@@ -90,6 +93,7 @@ impl Step {
             by: step,
             unneeded: None,
             failed_round: None,
+            violated: None,
             lifted: 0,
         }
     }

@@ -200,6 +200,7 @@ impl Teller<'_> {
             | SkipReason::Flag { .. }
             | SkipReason::NoCells
             | SkipReason::NothingFailed
+            | SkipReason::RoundViolated { .. }
             | SkipReason::Cancelled { .. } => None,
         };
         match self.view.because(step).last() {
