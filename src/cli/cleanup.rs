@@ -119,6 +119,8 @@ fn remaining(view: &RunView, args: &CleanupArgs) -> Result<Option<Plan>, Exit> {
     for step in &mut plan.steps {
         keep(step, &due, false);
     }
+    // What was claimed of the run is not claimed of what is left of it.
+    plan.checks.clear();
     Ok(Some(plan))
 }
 
@@ -218,6 +220,7 @@ async fn run_steps(
         .collect();
     let mut start = view.start.clone();
     start.steps = plan.nodes();
+    start.checks.clear();
     start.flags.push("cleanup".to_owned());
     start.started = cluster.clock().start();
     let order = Order {
