@@ -99,7 +99,9 @@ impl Frontier {
                 None => (Verdict::Inconclusive, step),
             },
             // It was to run and did not: nothing is green by accident.
-            SkipReason::RoundViolated { .. } | SkipReason::Cancelled { by: CancelReason::Until } => (Verdict::Inconclusive, step),
+            SkipReason::RoundViolated { .. } | SkipReason::Cancelled { by: CancelReason::Until } => {
+                (Verdict::Inconclusive, step)
+            }
             SkipReason::Cancelled { .. } => (Verdict::Cancelled, step),
         };
         let cut =
