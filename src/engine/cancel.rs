@@ -26,7 +26,7 @@ impl Dispatch<'_> {
             return;
         }
         self.cancelled = Some(reason);
-        self.scribe.say(EventKind::CancelRequested { by: reason });
+        self.say(EventKind::CancelRequested { by: reason });
         let clean_up = match reason {
             CancelReason::Until | CancelReason::FailFast => CleanUp::Kept,
             CancelReason::Deadline | CancelReason::Interrupt | CancelReason::Terminate => {
@@ -36,14 +36,18 @@ impl Dispatch<'_> {
             }
             CancelReason::JournalLost | CancelReason::SecondSignal => CleanUp::Dropped,
         };
+        self.never_armed(reason);
         self.frontier.cancel(reason, clean_up);
+        if clean_up == CleanUp::Dropped {
+            self.leave_windows();
+        }
     }
 
     /// The time for clean-up is over.
     pub(super) fn grace_over(&mut self) {
         let reason = self.cancelled.unwrap_or(CancelReason::Deadline);
         let message = format!("clean-up was not done within {} and is ended", text::duration(self.grace));
-        self.scribe.say(EventKind::Warned { message });
+        self.say(EventKind::Warned { message });
         self.frontier.cancel(reason, CleanUp::Dropped);
     }
 

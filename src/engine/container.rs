@@ -20,14 +20,18 @@ const ASK: Duration = Duration::from_mins(10);
 impl Dispatch<'_> {
     /// A container opens; what it requires is asked before anything inside starts.
     pub(super) fn open(&mut self, container: StepIx) {
+        let unseen = self.open_windows(Some(container)).or_else(|| self.blind(container));
         let began = self.scribe.now();
-        let written = self.scribe.say(EventKind::GroupStarted { step: self.id(container) });
+        let written = self.say(EventKind::GroupStarted { step: self.id(container) });
         self.containers.insert(container, Container { began, ..Container::default() });
         if !written {
             return self.frontier.refused(container, Outcome::Cancelled);
         }
         let unit = Arc::clone(&self.units[container.at()]);
         self.outputs.began(&unit.id, began);
+        if let Some(failure) = unseen {
+            return self.refuse(container, failure);
+        }
         if unit.require.is_none() {
             return self.opened(container);
         }

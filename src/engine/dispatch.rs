@@ -8,16 +8,19 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Order;
 use super::act::Actor;
+use super::court::{Judge, Lookout, Station};
 use super::message::{End, Message, News, Post, Reins};
 use super::outputs::Outputs;
 use super::scribe::Scribe;
 use super::timer::{Alarm, Set, Timers};
 use super::unit::{Unit, take_apart};
+use super::window::Windows;
 use crate::clock::Elapsed;
 use crate::cluster::Cluster;
-use crate::event::{CancelReason, Class, EventKind, Failure, Progress, RunStart, Verdict};
+use crate::event::{CancelReason, Class, EventKind, Failure, Progress, RunStart, SkipReason, Verdict};
 use crate::expr::{Env, Shared};
 use crate::graph::{Frontier, Graph, Move, StepIx};
+use crate::id::CheckId;
 use crate::plan::Scope;
 use crate::record::{Fact, Recorder, Tape};
 use crate::step::{Memory, RunFacts, Said};
@@ -33,6 +36,11 @@ pub(super) struct Dispatch<'s> {
     /// When the time for clean-up is over.
     pub(super) grace_ends: Option<Set>,
     pub(super) actor: Arc<dyn Actor>,
+    pub(super) judge: Box<dyn Judge>,
+    pub(super) lookout: Arc<dyn Lookout>,
+    pub(super) windows: Windows,
+    /// The plan's own steps, clean-up apart: with them ends the work.
+    pub(super) top: Vec<StepIx>,
     pub(super) cluster: Arc<dyn Cluster>,
     pub(super) recorder: Recorder,
     pub(super) facts: Arc<RunFacts>,
@@ -61,6 +69,15 @@ pub(super) struct Dispatch<'s> {
     inbox: mpsc::UnboundedReceiver<Post>,
     signals: Option<mpsc::UnboundedReceiver<CancelReason>>,
     start: Option<RunStart>,
+    /// Checks that somebody chose to leave out.
+    left_out: Vec<(CheckId, SkipReason)>,
+}
+
+/// What the loop acts and sees through. Tests put scripts in their places.
+pub(super) struct Parts {
+    pub(super) actor: Arc<dyn Actor>,
+    pub(super) judge: Box<dyn Judge>,
+    pub(super) lookout: Station,
 }
 
 /// A step that has started and not settled.
@@ -96,7 +113,7 @@ pub(super) struct Container {
 }
 
 impl<'s> Dispatch<'s> {
-    pub(super) fn new(order: Order, actor: Arc<dyn Actor>, sink: &'s mut dyn crate::event::Sink) -> Self {
+    pub(super) fn new(order: Order, parts: Parts, sink: &'s mut dyn crate::event::Sink) -> Self {
         let Order { plan, start, cluster, fail_fast, grace, mask, run, known, signals } = order;
         let (units, graph, rules) = take_apart(&plan, &start.steps);
         let frontier = Frontier::new(&graph, &rules);
@@ -107,6 +124,11 @@ impl<'s> Dispatch<'s> {
             // A loop that has left records nothing any more.
             let _ = to_tape.send(Post::Recorded(fact));
         });
+        let Parts { actor, judge, lookout } = parts;
+        let (windows, left_out) = Windows::new(&plan.checks, &graph, &*judge);
+        let zero = clock.counted_from(start.started);
+        let recorder = Recorder::new(cluster.client().ok(), plan.selections, tape.clone(), zero);
+        let top = graph.children(None).iter().copied().filter(|&step| !graph.is_cleanup(step)).collect();
         let facts = serde_json::json!({
             "id": run.id.as_str(), "seed": run.seed, "plan": run.plan, "dir": run.dir.to_string_lossy(),
         });
@@ -119,7 +141,11 @@ impl<'s> Dispatch<'s> {
             timers: Timers::default(),
             grace_ends: None,
             actor,
-            recorder: Recorder::new(cluster.client().ok(), plan.selections, tape, clock.counted_from(start.started)),
+            judge,
+            lookout: lookout(&recorder, &tape),
+            windows,
+            top,
+            recorder,
             cluster,
             facts: Arc::new(run),
             run: Shared::from(facts),
@@ -141,17 +167,25 @@ impl<'s> Dispatch<'s> {
             inbox,
             signals: Some(signals),
             start: Some(start),
+            left_out,
         }
     }
 
     /// Runs the plan.
     pub(super) async fn run(mut self) -> Verdict {
         let start = self.start.take().expect("a run starts once");
-        self.scribe.say(EventKind::RunStarted(Box::new(start)));
+        self.say(EventKind::RunStarted(Box::new(start)));
+        for (check, reason) in std::mem::take(&mut self.left_out) {
+            self.say(EventKind::CheckSkipped { check, reason });
+        }
         self.timers.set(Instant::now() + self.plan_timeout, Alarm::Plan);
+        self.keep_watch();
+        if self.is_armed(None) {
+            self.open_windows(None);
+        }
         loop {
             self.follow();
-            if self.frontier.is_over() {
+            if self.frontier.is_over() && self.windows.are_over() {
                 break;
             }
             self.listen().await;
@@ -172,6 +206,10 @@ impl<'s> Dispatch<'s> {
             if self.scribe.lost().is_some() {
                 self.cancel(CancelReason::JournalLost);
             }
+            self.attend_to_checks();
+            if self.windows.hold_the_run() {
+                return;
+            }
             if let Some(next) = self.frontier.next_move() {
                 self.make(next);
             } else if !self.give_permit() {
@@ -182,6 +220,11 @@ impl<'s> Dispatch<'s> {
 
     fn make(&mut self, next: Move) {
         match next {
+            Move::Open(step) | Move::Start(step) if self.windows.hold_what_is_next() => {
+                self.frontier.postpone(step);
+                self.windows.postponed.insert(step);
+            }
+            Move::Open(step) | Move::Start(step) if !self.is_armed(Some(step)) => self.frontier.postpone(step),
             Move::Open(container) => self.open(container),
             Move::Start(step) => {
                 let unit = &self.units[step.at()];
@@ -193,13 +236,15 @@ impl<'s> Dispatch<'s> {
             }
             Move::Up(container) => {
                 let step = self.id(container);
-                self.scribe.say(EventKind::StepUp { step });
+                self.say(EventKind::StepUp { step });
             }
             Move::Skip(step, reason) => {
                 self.queue.remove(&step);
-                let step = self.id(step);
-                self.outputs.skipped(&step);
-                self.scribe.say(EventKind::StepSkipped { step, reason });
+                let id = self.id(step);
+                self.outputs.skipped(&id);
+                self.say(EventKind::StepSkipped { step: id, reason: reason.clone() });
+                self.never_opens(step, &reason);
+                self.close_without(step, &reason);
             }
             Move::Stop(step, reason) => self.stop(step, reason),
             Move::Close { step, outcome, by } => self.close(step, outcome, by),
@@ -208,7 +253,7 @@ impl<'s> Dispatch<'s> {
 
     /// Lets the first of those that wait act, if a permit is free.
     fn give_permit(&mut self) -> bool {
-        if self.acting >= self.jobs {
+        if self.acting >= self.jobs || self.windows.hold_what_is_next() {
             return false;
         }
         let Some(step) = self.queue.pop_first() else {
@@ -224,7 +269,10 @@ impl<'s> Dispatch<'s> {
 
     /// Waits for the next thing to happen, and takes it in.
     async fn listen(&mut self) {
-        let alarm = self.timers.next();
+        let now = self.scribe.now();
+        let deadline = self.judge.deadline();
+        let due = deadline.map(|deadline| Instant::now() + deadline.since(now).duration());
+        let alarm = self.timers.next().into_iter().chain(due).min();
         tokio::select! {
             biased;
             signal = hear(&mut self.signals) => self.signalled(signal),
@@ -234,6 +282,12 @@ impl<'s> Dispatch<'s> {
                 while let Some(alarm) = self.timers.take(Instant::now()) {
                     self.rang(alarm);
                 }
+                let now = self.scribe.now();
+                if deadline.is_some_and(|deadline| deadline <= now) {
+                    for fact in self.judge.pass(now) {
+                        self.say(fact);
+                    }
+                }
             }
         }
     }
@@ -241,14 +295,28 @@ impl<'s> Dispatch<'s> {
     fn receive(&mut self, post: Post) {
         match post {
             Post::Task(message) => self.take(message),
-            Post::Recorded(fact) => self.record(fact),
+            Post::Recorded(Fact { kind, held }) => {
+                self.say(kind);
+                drop(held);
+            }
+            Post::Live { opener, query, live } => self.live(opener, query, live),
+            Post::Listed { number, query, listed } => self.listed(number, &query, listed),
         }
     }
 
-    /// Writes what a watch has seen.
-    fn record(&mut self, Fact { kind, held }: Fact) {
-        self.scribe.say(kind);
-        drop(held);
+    /// Says a fact, and what checks make of it. `true` means that it is written and may be
+    /// acted on.
+    pub(super) fn say(&mut self, kind: EventKind) -> bool {
+        let Some(event) = self.scribe.say(kind) else { return false };
+        if let EventKind::CheckViolated { check, .. } = &event.kind
+            && let Some(check) = self.windows.find(check).filter(|&check| self.windows.get(check).judge.is_fail())
+        {
+            self.violated(check);
+        }
+        for fact in self.judge.take(&event) {
+            self.say(fact);
+        }
+        true
     }
 
     /// Every watch that is still open makes its closing list and ends, unless somebody wants to leave at once.
@@ -296,7 +364,7 @@ impl<'s> Dispatch<'s> {
         let id = self.id(step);
         match said {
             Said::Note(note) => {
-                self.scribe.say(EventKind::StepNoted { step: id, note });
+                self.say(EventKind::StepNoted { step: id, note });
             }
             Said::Progress(progress) => {
                 let seen = match self.running.get_mut(&step) {
@@ -305,7 +373,7 @@ impl<'s> Dispatch<'s> {
                 };
                 if seen.as_ref() != Some(&progress) {
                     *seen = Some(progress.clone());
-                    self.scribe.say(EventKind::StepProgressed { step: id, progress });
+                    self.say(EventKind::StepProgressed { step: id, progress });
                 }
             }
             Said::Up => self.came_up(step),
@@ -333,6 +401,9 @@ impl<'s> Dispatch<'s> {
             Alarm::Retry(step) => self.try_again(step),
             Alarm::Container(container) => self.container_overdue(container),
             Alarm::ContainerGrace(container) => self.container_grace_over(container),
+            Alarm::Arming(opener) => self.arming_overdue(opener),
+            Alarm::Lists(number) => self.lists_over(number),
+            Alarm::Judgement(check) => self.judgement_overdue(check),
             Alarm::Plan => self.plan_overdue(),
             Alarm::Grace => self.grace_over(),
         }

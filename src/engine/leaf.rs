@@ -27,8 +27,9 @@ impl Dispatch<'_> {
         if !self.frontier.may_start(step) {
             return;
         }
+        let unseen = self.open_windows(Some(step)).or_else(|| self.blind(step));
         let began = self.scribe.now();
-        let written = self.scribe.say(EventKind::StepStarted { step: self.id(step) });
+        let written = self.say(EventKind::StepStarted { step: self.id(step) });
         self.frontier.started(step);
         self.running.insert(step, Running::since(began));
         if !written {
@@ -37,7 +38,15 @@ impl Dispatch<'_> {
             return;
         }
         self.outputs.began(&self.units[step.at()].id, began);
+        if let Some(failure) = unseen {
+            return self.settle(step, failure.class.outcome(), Some(failure), Map::new());
+        }
         self.attempt(step);
+    }
+
+    /// Why a step of the work must not act: checks over the whole run can't see.
+    pub(super) fn blind(&self, step: StepIx) -> Option<Failure> {
+        self.windows.unarmed.clone().filter(|_| !self.frontier.is_cleanup(step))
     }
 
     /// One try begins.
@@ -134,7 +143,7 @@ impl Dispatch<'_> {
         running.up = true;
         self.release_permit(step);
         if self.frontier.up(step) {
-            self.scribe.say(EventKind::StepUp { step: self.id(step) });
+            self.say(EventKind::StepUp { step: self.id(step) });
         }
     }
 
@@ -204,7 +213,7 @@ impl Dispatch<'_> {
             }
         };
         let said = EventKind::AttemptFailed { step: unit.id.clone(), attempt, failure, delay: Elapsed::from(delay) };
-        self.scribe.say(said);
+        self.say(said);
         let retry = self.timers.set(Instant::now() + delay, Alarm::Retry(step));
         self.running.get_mut(&step).expect("it was running").retry = Some(retry);
     }
@@ -297,8 +306,8 @@ impl Dispatch<'_> {
         if let Some(failure) = &failure {
             self.failures.insert(step, failure.clone());
         }
-        self.scribe.say(EventKind::StepFinished { step: self.id(step), outcome, failure, outputs });
-        self.frontier.settled(step, outcome);
+        self.say(EventKind::StepFinished { step: self.id(step), outcome, failure, outputs });
+        self.close_with(step, outcome);
         let bad = matches!(outcome, Outcome::Failed | Outcome::Errored | Outcome::Inconclusive);
         if self.fail_fast && bad && self.cancelled.is_none() && !self.frontier.is_cleanup(step) {
             self.cancel(CancelReason::FailFast);

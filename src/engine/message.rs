@@ -1,12 +1,13 @@
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::event::{CancelReason, Failure};
+use crate::event::{Armed, CancelReason, Failure};
 use crate::graph::StepIx;
-use crate::record::Fact;
+use crate::plan::Query;
+use crate::record::{self, Fact};
 use crate::step::{Done, Said};
 
-/// What comes to the loop. One queue for both, so that a version stands in the journal
+/// What comes to the loop. One queue for all, so that a version stands in the journal
 /// before the end of the step that waited for it.
 #[derive(Debug)]
 pub(super) enum Post {
@@ -14,6 +15,20 @@ pub(super) enum Post {
     Task(Message),
     /// A watch has seen something.
     Recorded(Fact),
+    /// A watch that a window needs is live, or can't be.
+    Live {
+        /// The step that opens the window; none: the start of the run.
+        opener: Option<StepIx>,
+        query: Query,
+        live: Result<Armed, record::Error>,
+    },
+    /// A closing list has come, or can't.
+    Listed {
+        /// Which of those that were asked for.
+        number: u64,
+        query: Query,
+        listed: Result<Armed, record::Error>,
+    },
 }
 
 /// What a task tells the loop. Channels live in this file and nowhere in events.

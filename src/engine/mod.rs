@@ -6,10 +6,13 @@
 //! tell the embedded cluster from a real one.
 
 mod act;
+mod arming;
 mod attempt;
 mod cancel;
+mod closing;
 mod conclusion;
 mod container;
+mod court;
 mod dispatch;
 mod leaf;
 mod message;
@@ -18,10 +21,13 @@ mod outputs;
 mod scribe;
 mod timer;
 mod unit;
+mod window;
 
 #[cfg(test)]
 mod script;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod watching;
 
 pub use order::{Order, run};

@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
 use super::act::Verbs;
-use super::dispatch::Dispatch;
+use super::dispatch::{Dispatch, Parts};
+use crate::check::Court;
 use crate::cluster::Cluster;
 use crate::event::{CancelReason, Mask, RunStart, Sink, Verdict};
 use crate::id::StepId;
@@ -40,5 +41,10 @@ pub struct Order {
 ///
 /// The last event is `RunFinished`, always; if the sink fails it is tried all the same.
 pub async fn run(order: Order, sink: &mut dyn Sink) -> Verdict {
-    Dispatch::new(order, Arc::new(Verbs), sink).run().await
+    let parts = Parts {
+        actor: Arc::new(Verbs),
+        judge: Box::new(Court::new(&order.plan.checks, &order.plan.selections)),
+        lookout: Box::new(|recorder, _| Arc::new(recorder.clone())),
+    };
+    Dispatch::new(order, parts, sink).run().await
 }

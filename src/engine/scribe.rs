@@ -27,17 +27,22 @@ impl<'s> Scribe<'s> {
         self.last
     }
 
-    /// Says a fact. `true` means that it is written and may be acted on.
+    /// When the last fact was said.
+    pub(super) fn last(&self) -> Elapsed {
+        self.last
+    }
+
+    /// Says a fact. What is given back is written and may be acted on.
     ///
     /// After one that was not written nothing is said any more, so that what is
     /// written has no hole.
-    pub(super) fn say(&mut self, kind: EventKind) -> bool {
-        self.lost.is_none() && self.put(kind)
+    pub(super) fn say(&mut self, kind: EventKind) -> Option<Event> {
+        if self.lost.is_none() { self.put(kind) } else { None }
     }
 
     /// Says the last fact, even to a sink that has failed: it may have room again.
     pub(super) fn say_last(&mut self, kind: EventKind) -> bool {
-        self.put(kind)
+        self.put(kind).is_some()
     }
 
     /// Why the stream could not be kept, if so.
@@ -45,17 +50,17 @@ impl<'s> Scribe<'s> {
         self.lost.as_deref()
     }
 
-    fn put(&mut self, kind: EventKind) -> bool {
+    fn put(&mut self, kind: EventKind) -> Option<Event> {
         let at = self.now();
         let event = self.mask.event(Event { seq: self.next, at, kind });
         match self.sink.put(&event) {
             Ok(()) => {
                 self.next += 1;
-                true
+                Some(event)
             }
             Err(reason) => {
                 self.lost.get_or_insert(reason.0);
-                false
+                None
             }
         }
     }

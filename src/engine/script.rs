@@ -13,14 +13,15 @@ use tokio::time::sleep;
 
 use super::Order;
 use super::act::Actor;
-use super::dispatch::Dispatch;
+use super::dispatch::{Dispatch, Parts};
+use super::watching::Watching;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Fetch, Helm, NoCluster};
 use crate::event::{
     CancelReason, Class, ClusterIdentity, Event, EventKind, FORMAT, Mask, NotWritten, PlanFile, Progress, RunStart,
     Sink, Verdict,
 };
-use crate::id::{RunId, StepId};
+use crate::id::{CheckId, RunId, StepId};
 use crate::plan::{self, Conditions, Plan, Recorded, Require, Settings, Verb};
 use crate::step::{Done, Error, RunFacts, StepContext};
 
@@ -159,6 +160,7 @@ impl Cluster for Nowhere {
 pub(super) struct Stage {
     plan: Plan,
     script: Script,
+    watching: Watching,
     jobs: usize,
     fail_fast: bool,
     known: BTreeMap<StepId, Map<String, Value>>,
@@ -207,6 +209,7 @@ pub(super) fn stage_of(files: &[(&str, &str)], script: Script) -> Stage {
     Stage {
         plan: plan.unwrap_or_else(|problems| panic!("{}", problems.draw(false))),
         script,
+        watching: Watching::default(),
         jobs: 16,
         fail_fast: false,
         known: BTreeMap::new(),
@@ -216,6 +219,18 @@ pub(super) fn stage_of(files: &[(&str, &str)], script: Script) -> Stage {
 }
 
 impl Stage {
+    /// Judges these checks as the script says.
+    pub(super) fn watching(mut self, watching: Watching) -> Self {
+        self.plan.checks = watching.checks(&self.plan);
+        self.watching = watching;
+        self
+    }
+
+    pub(super) fn timeout(mut self, seconds: u64) -> Self {
+        self.plan.timeout = Duration::from_secs(seconds);
+        self
+    }
+
     pub(super) fn jobs(mut self, jobs: usize) -> Self {
         self.jobs = jobs;
         self
@@ -275,7 +290,7 @@ impl Stage {
             jobs: self.jobs,
             cluster: None,
             steps: self.plan.nodes(),
-            checks: Vec::new(),
+            checks: self.plan.check_nodes(),
             repro: String::new(),
         };
         let order = Order {
@@ -290,7 +305,9 @@ impl Stage {
             signals,
         };
         let mut kept = Shelf { events: Vec::new(), room: self.room.unwrap_or(usize::MAX) };
-        let verdict = Dispatch::new(order, Arc::new(self.script), &mut kept).run().await;
+        let (judge, lookout) = self.watching.parts();
+        let parts = Parts { actor: Arc::new(self.script), judge, lookout };
+        let verdict = Dispatch::new(order, parts, &mut kept).run().await;
         let told = Told { events: kept.events, verdict };
         if self.room.is_none() {
             told.is_whole();
@@ -304,6 +321,10 @@ impl Told {
     pub(super) fn story(&self) -> String {
         let mut text = String::new();
         for event in &self.events[1..] {
+            // What the script's watch explains is not the engine's story.
+            if matches!(event.kind, EventKind::WatchConfirmed { .. }) {
+                continue;
+            }
             let seconds = event.at.0 / 1_000_000;
             writeln!(text, "{seconds:>3} {}", line(&event.kind)).expect("a String takes text");
         }
@@ -331,10 +352,12 @@ impl Told {
         Value::Object(found.unwrap_or_else(|| panic!("{name} has not ended")))
     }
 
-    /// No hole in numbers, no way back in time, every step settled once, inside its group.
+    /// No hole in numbers, no way back in time, every step settled once, inside its group, and
+    /// every check judged or skipped once.
     fn is_whole(&self) {
         let EventKind::RunStarted(start) = &self.events[0].kind else { panic!("the first event is the start") };
         let mut open: BTreeMap<&StepId, bool> = BTreeMap::new();
+        let mut windows: BTreeMap<&CheckId, bool> = BTreeMap::new();
         for (place, event) in self.events.iter().enumerate() {
             assert_eq!(event.seq, place as u64);
             assert!(place == 0 || self.events[place - 1].at <= event.at);
@@ -359,6 +382,18 @@ impl Told {
                 | EventKind::StepUp { step } => assert_eq!(open.get(step), Some(&true), "{step} does not run"),
                 EventKind::RunFinished { .. } => assert_eq!(place + 1, self.events.len()),
                 EventKind::RunStarted(_) => assert_eq!(place, 0),
+                EventKind::CheckArmed { check, .. } => {
+                    assert_eq!(windows.insert(check, true), None, "{check} opens twice");
+                }
+                EventKind::CheckViolated { check, .. } => {
+                    assert_eq!(windows.get(check), Some(&true), "{check} is closed");
+                }
+                EventKind::CheckJudged { check, .. } => {
+                    assert_ne!(windows.insert(check, false), Some(false), "{check} is judged twice");
+                }
+                EventKind::CheckSkipped { check, .. } => {
+                    assert_eq!(windows.insert(check, false), None, "{check} opened");
+                }
                 EventKind::WatchOpened { .. }
                 | EventKind::ObjectSeen(_)
                 | EventKind::WatchListed { .. }
@@ -366,10 +401,6 @@ impl Told {
                 | EventKind::WatchLate { .. }
                 | EventKind::WatchConfirmed { .. }
                 | EventKind::WatchClosed { .. }
-                | EventKind::CheckArmed { .. }
-                | EventKind::CheckViolated { .. }
-                | EventKind::CheckJudged { .. }
-                | EventKind::CheckSkipped { .. }
                 | EventKind::Marked { .. }
                 | EventKind::CancelRequested { .. }
                 | EventKind::Warned { .. } => {}
@@ -377,6 +408,9 @@ impl Told {
         }
         for node in &start.steps {
             assert_eq!(open.get(&node.id), Some(&false), "{} has not settled", node.id);
+        }
+        for node in &start.checks {
+            assert_eq!(windows.get(&node.id), Some(&false), "{} was not judged", node.id);
         }
         assert!(matches!(self.events.last().map(|event| &event.kind), Some(EventKind::RunFinished { .. })));
     }

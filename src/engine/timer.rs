@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
+use super::window::CheckIx;
 use crate::graph::StepIx;
 
 /// What happens at a certain time unless something else comes first.
@@ -13,6 +14,12 @@ pub(super) enum Alarm {
     Container(StepIx),
     /// The time for clean-up in a container whose time was over is over too.
     ContainerGrace(StepIx),
+    /// The time for making watches live is over.
+    Arming(Option<StepIx>),
+    /// The time for closing lists is over.
+    Lists(u64),
+    /// The time in which a closing list is explained is over.
+    Judgement(CheckIx),
     /// The plan's time is over.
     Plan,
     /// The time for clean-up is over.

@@ -3,6 +3,7 @@
 mod attempt;
 mod background;
 mod cancel;
+mod check;
 mod condition;
 mod group;
 mod order;
