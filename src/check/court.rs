@@ -120,6 +120,14 @@ impl Court {
 
     /// The next event of the stream; the answer is to be written after it.
     pub fn take(&mut self, event: &Event) -> Vec<EventKind> {
+        let sign = match &event.kind {
+            EventKind::ObjectSeen(seen) => Some((seen.watch, seen.arrived)),
+            EventKind::WatchListed { watch, .. } | EventKind::WatchConfirmed { watch, .. } => Some((*watch, event.at)),
+            _ => None,
+        };
+        if let Some((watch, at)) = sign {
+            self.on(watch).for_each(|window| window.witness(at));
+        }
         match &event.kind {
             EventKind::WatchOpened { .. } | EventKind::ObjectSeen(_) | EventKind::WatchListed { .. } => {
                 for change in self.replay.fold(event) {

@@ -15,10 +15,11 @@ mod gauge;
 mod reading;
 mod replay;
 mod serve;
+#[cfg(test)]
+mod tests;
 mod track;
 mod window;
 
 pub use court::Court;
-pub use fold::SETTLED_AFTER;
 pub use replay::{Change, Replay};
 pub use track::{Pipeline, Selected, Track, TrackKey, Version};

@@ -418,6 +418,13 @@ impl Window {
         }
     }
 
+    /// The watch has shown something, of whatever object.
+    pub(super) fn witness(&mut self, at: Elapsed) {
+        if self.closed.is_none() && at >= self.opened {
+            self.fold.witness(at);
+        }
+    }
+
     /// The watch was blind: versions may be missing.
     pub(super) fn gap(&mut self, blind: Blind, changed: bool, reached: u64) {
         let inside = self

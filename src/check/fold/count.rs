@@ -45,8 +45,8 @@ impl Fold for Count {
         };
         (tally.known, tally.gone) = (true, false);
         let Reading::Holds(holds) = *reading else { return Word::Fine };
-        let came = holds && !std::mem::replace(&mut tally.holds, holds);
-        if !came || matches!(sight.what, What::Start(_)) {
+        let held = std::mem::replace(&mut tally.holds, holds);
+        if held || !holds || matches!(sight.what, What::Start(_)) {
             return Word::Fine;
         }
         tally.times += 1;

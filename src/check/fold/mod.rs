@@ -15,7 +15,6 @@ pub(super) use constant::Constant;
 pub(super) use count::Count;
 pub(super) use never::Never;
 pub(super) use recovers::Recovers;
-pub use recovers::SETTLED_AFTER;
 pub(super) use sequence::Sequence;
 pub(super) use transitions::Transitions;
 
@@ -92,6 +91,9 @@ pub(super) trait Fold: Send + std::fmt::Debug {
 
     /// A watch stood still for a while and missed nothing.
     fn late(&mut self, _from: Elapsed, _to: Elapsed) {}
+
+    /// The watch has shown something, of whatever object: it sees.
+    fn witness(&mut self, _at: Elapsed) {}
 
     /// When the passing of time alone may decide something.
     fn deadline(&self) -> Option<Elapsed> {

@@ -1,15 +1,13 @@
 use std::collections::{BTreeSet, VecDeque};
-use std::time::Duration;
 
 use super::{End, Fold, Overdue, Sight, What, Word, slot};
 use crate::check::reading::Reading;
 use crate::clock::Elapsed;
 use crate::text;
 
-/// How long after something arrived, or did not, a watch may still turn out to have stood still:
-/// the recorder finds a silent watch within this (docs/recording.md). Before that a time that is
-/// over is not yet a violation.
-pub const SETTLED_AFTER: Duration = Duration::from_secs(90);
+/// How long after something arrived it is known whether it arrived late: a recorder tells that a watch
+/// stood still as soon as it goes on.
+const SETTLED: Elapsed = Elapsed(2_000_000);
 
 /// How long after a watch goes on again what it brings may still be old.
 const BACKLOG: Elapsed = Elapsed(1_000_000);
@@ -28,6 +26,10 @@ pub(in crate::check) struct Recovers {
     /// Tracks with a spell of which neither can be told.
     doubted: BTreeSet<usize>,
     lates: Vec<(Elapsed, Elapsed)>,
+    /// Until here the watch has surely seen everything.
+    proved: Elapsed,
+    /// The oldest and the newest sign that it sees, of which it is not known yet whether they came late.
+    signs: Option<(Elapsed, Elapsed)>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +61,8 @@ impl Recovers {
             recent: VecDeque::new(),
             doubted: BTreeSet::new(),
             lates: Vec::new(),
+            proved: Elapsed(0),
+            signs: None,
         }
     }
 
@@ -74,7 +78,7 @@ impl Recovers {
         } else {
             self.recent.push_back(spell);
         }
-        let settled = at.since(Elapsed::from(SETTLED_AFTER));
+        let settled = at.since(SETTLED);
         while self.recent.front().is_some_and(|spell| spell.to < settled) {
             self.recent.pop_front();
         }
@@ -149,19 +153,38 @@ impl Fold for Recovers {
         self.doubted.extend(doubted);
     }
 
+    fn witness(&mut self, at: Elapsed) {
+        let (oldest, newest) = self.signs.unwrap_or((at, at));
+        if oldest.0 + SETTLED.0 <= at.0 {
+            self.proved = self.proved.max(self.earliest(oldest));
+            self.signs = Some((newest, at));
+        } else {
+            self.signs = Some((oldest, at));
+        }
+    }
+
     fn deadline(&self) -> Option<Elapsed> {
-        let open = self.open.first().map(|(from, _)| from.0 + self.within.0);
-        let ended = self.overlong.iter().map(|spell| spell.to.0);
+        let over = |from: Elapsed| from.0 + self.within.0;
+        let open = self.open.first().and_then(|(from, _)| {
+            let sign =
+                self.signs.iter().flat_map(|(oldest, newest)| [oldest, newest]).find(|sign| sign.0 > over(*from));
+            sign.copied().or((self.proved.0 > over(*from)).then_some(self.proved))
+        });
+        let ended = self.overlong.iter().map(|spell| spell.to);
         let first = ended.chain(open).min()?;
-        Some(Elapsed(first + 1 + Elapsed::from(SETTLED_AFTER).0))
+        Some(Elapsed(first.0 + SETTLED.0))
     }
 
     fn pass(&mut self, now: Elapsed, closing: bool) -> Vec<Overdue> {
-        let margin = if closing { Elapsed(0) } else { Elapsed::from(SETTLED_AFTER) };
-        let until = now.since(margin);
+        let settled = if closing { now } else { now.since(SETTLED) };
+        let signs = self.signs.iter().flat_map(|(oldest, newest)| [*oldest, *newest]);
+        let proved = signs.filter(|sign| *sign <= settled).map(|sign| self.earliest(sign)).max();
+        self.proved = self.proved.max(proved.unwrap_or_default());
+        // When the closing list agrees, everything until now was seen.
+        let until = if closing { now } else { self.proved };
         let mut overdue = Vec::new();
         for spell in std::mem::take(&mut self.overlong) {
-            if spell.to > until {
+            if spell.to > settled {
                 self.overlong.push(spell);
             } else if self.is_over(spell.from, spell.to) {
                 overdue.push(self.told(spell.track, spell.from));
@@ -170,7 +193,7 @@ impl Fold for Recovers {
             }
         }
         while let Some((from, track)) = self.open.first().copied() {
-            if !self.is_over(from, until) {
+            if until.since(from) <= self.within {
                 break;
             }
             self.open.pop_first();
