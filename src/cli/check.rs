@@ -12,13 +12,12 @@ pub(super) fn check(args: &CheckArgs) -> Exit {
             PlanArgs { plan: path.clone(), set: args.set.clone(), vars: args.vars.clone(), ..PlanArgs::default() };
         match door::load(&asked, args.color) {
             Ok(plan) => {
-                let (steps, selections) = (plan.walk().len(), plan.selections.len());
-                out(&format!(
-                    "{}: {}, {}: no mistakes",
-                    path.display(),
-                    text::count(steps, "step"),
-                    text::count(selections, "selection")
-                ));
+                let mut parts =
+                    vec![text::count(plan.walk().len(), "step"), text::count(plan.selections.len(), "selection")];
+                if !plan.checks.is_empty() {
+                    parts.push(text::count(plan.checks.len(), "check"));
+                }
+                out(&format!("{}: {}: no mistakes", path.display(), parts.join(", ")));
                 if args.coverage {
                     out(&coverage(&plan));
                 }
@@ -32,15 +31,16 @@ pub(super) fn check(args: &CheckArgs) -> Exit {
     exit
 }
 
-/// Each requirement with the steps that cover it; those that nobody covers last.
+/// Each requirement with the steps and checks that cover it; those that nobody covers last.
 fn coverage(plan: &Plan) -> String {
     let covered = plan::coverage(plan);
     let mut lines = Vec::new();
-    for (requirement, steps) in covered.iter().filter(|(_, steps)| !steps.is_empty()) {
-        let steps: Vec<&str> = steps.iter().map(crate::id::StepId::as_str).collect();
-        lines.push(format!("  {requirement}  {}", steps.join(", ")));
+    for (requirement, covering) in covered.iter().filter(|(_, covering)| !covering.is_empty()) {
+        let steps = covering.steps.iter().map(ToString::to_string);
+        let checks = covering.checks.iter().map(|check| format!("check/{check}"));
+        lines.push(format!("  {requirement}  {}", steps.chain(checks).collect::<Vec<_>>().join(", ")));
     }
-    for (requirement, _) in covered.iter().filter(|(_, steps)| steps.is_empty()) {
+    for (requirement, _) in covered.iter().filter(|(_, covering)| covering.is_empty()) {
         lines.push(format!("  {requirement}  nobody"));
     }
     if lines.is_empty() {

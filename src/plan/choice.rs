@@ -34,7 +34,7 @@ fn is_called(id: &StepId, name: &str) -> bool {
 }
 
 /// An id without the brackets of cells and rounds.
-fn plain(id: &str) -> String {
+pub(super) fn plain(id: &str) -> String {
     let mut inside = false;
     id.chars()
         .filter(|c| {

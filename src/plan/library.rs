@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::raw::{RawBody, RawFile, RawStep};
+use super::raw::{RawBody, RawClaim, RawFile, RawStep};
 use super::source::{Sources, tidy};
 use super::{Files, Problem, Spot, tree};
 use crate::event::PlanFile;
@@ -68,7 +68,7 @@ impl<'f> Library<'f> {
             return;
         }
         let named = file.header.name.is_some();
-        if file.steps.is_empty() {
+        if file.steps.is_empty() && file.checks.is_empty() {
             let problem = Problem::at(spot.clone(), "the plan has no steps");
             self.problems.push(problem.help("a step is a table such as `[steps.install]`"));
         }
@@ -91,6 +91,7 @@ impl<'f> Library<'f> {
         let mut steps = std::mem::take(&mut file.steps);
         self.parts(&file, &mut steps);
         file.steps = steps;
+        self.check_parts(&mut file);
         self.stack.pop();
         self.files.push(file);
         let index = self.files.len() - 1;
@@ -131,7 +132,7 @@ impl<'f> Library<'f> {
                 continue;
             };
             for (table, key) in &other.tables {
-                if !matches!(table.as_str(), "objects" | "checks" | "prove") {
+                if !matches!(table.as_str(), "objects" | "prove") {
                     let problem = Problem::at(
                         Spot::new(source, key.clone()),
                         "an included file has `[objects]` and nothing else",
@@ -173,6 +174,29 @@ impl<'f> Library<'f> {
                 RawBody::Broken(_) => {}
             }
         }
+    }
+
+    /// Reads the parts that checks use: files of checks only.
+    fn check_parts(&mut self, file: &mut RawFile) {
+        let mut checks = std::mem::take(&mut file.checks);
+        for check in &mut checks {
+            let RawClaim::Part(part) = &mut check.body else { continue };
+            let spot = Spot::new(file.source, part.span.clone());
+            part.target = self.part(file, &part.file, spot.clone());
+            let Some(target) = part.target.map(|target| &self.files[target]) else {
+                check.body = RawClaim::Broken;
+                continue;
+            };
+            let message = if !target.steps.is_empty() {
+                format!("`{}` has steps, and the part of a check has checks only", part.file)
+            } else if target.checks.is_empty() {
+                format!("`{}` has no checks", part.file)
+            } else {
+                continue;
+            };
+            self.problems.push(Problem::at(spot, message));
+        }
+        file.checks = checks;
     }
 
     fn part(&mut self, file: &RawFile, written: &str, spot: Spot) -> Option<usize> {

@@ -41,6 +41,8 @@ pub(super) enum Within {
     Condition,
     /// `that` of `http`: `status` and `body` too.
     Answer,
+    /// `that` and `value` of a check: `o` and `start`, one track by itself.
+    Check,
     /// `[outputs]`: vars, steps, run.
     Outputs,
 }
@@ -116,6 +118,7 @@ impl Texts<'_> {
                 let within = match met.key {
                     "if" => Within::Shape,
                     _ if verb == "http" => Within::Answer,
+                    _ if verb == "check" => Within::Check,
                     _ => Within::Condition,
                 };
                 self.cel(met.item, within).map(|(_, mentions)| mentions).unwrap_or_default()

@@ -38,10 +38,11 @@ mod tree;
 mod vars;
 /// The verbs and their arguments.
 pub mod verb;
+mod window;
 
 pub use claim::{Check, Claim, Edge, Edges};
 pub use condition::{Condition, Conditions, Count, Require};
-pub use coverage::coverage;
+pub use coverage::{Covering, coverage};
 pub use load::{Settings, load};
 pub use objects::{Query, Selection, SelectionId, Source};
 pub use page::verbs_page;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::library::Library;
 use super::mention::{Mention, Within};
 use super::order::Order;
-use super::raw::{RawBody, RawFile, RawObject, RawPart, RawStep};
+use super::raw::{During, RawBody, RawCheck, RawClaim, RawFile, RawObject, RawPart, RawStep};
 use super::vars::circles;
 use super::verb::{EVERY_STEP, outputs_of};
 use super::{Problem, Spot};
@@ -17,7 +17,7 @@ use crate::text;
 pub(super) fn check(library: &Library<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for file in &library.files {
-        Names { library, file, problems: &mut problems }.file();
+        Names { library, file, problems: &mut problems, check: None }.file();
     }
     problems
 }
@@ -26,6 +26,8 @@ struct Names<'a, 'p> {
     library: &'a Library<'a>,
     file: &'a RawFile,
     problems: &'p mut Vec<Problem>,
+    /// The check whose names are looked at.
+    check: Option<&'a RawCheck>,
 }
 
 /// A scope with the step in it that is looked at, or that it is inside of.
@@ -33,6 +35,8 @@ struct Level<'o, 'a> {
     order: &'o Order<'a>,
     step: usize,
     outer: Option<&'o Level<'o, 'a>>,
+    /// It is looked at from outside: its cells and rounds together.
+    whole: bool,
 }
 
 impl<'o, 'a> Level<'o, 'a> {
@@ -73,6 +77,11 @@ impl<'a> Names<'a, '_> {
             self.problem(&key, format!("vars are made of each other: {}", circle.join(" -> ")));
         }
         self.steps(&file.steps, None);
+        for check in &file.checks {
+            self.check = Some(check);
+            self.check(check);
+        }
+        self.check = None;
     }
 
     fn problem(&mut self, span: &Range<usize>, message: impl Into<String>) -> &mut Problem {
@@ -144,29 +153,13 @@ impl<'a> Names<'a, '_> {
     fn steps(&mut self, steps: &'a [RawStep], outer: Option<&Level<'_, 'a>>) {
         let order = Order::of(steps);
         for (at, step) in steps.iter().enumerate() {
-            let level = Level { order: &order, step: at, outer };
+            let level = Level { order: &order, step: at, outer, whole: false };
             self.needs(&order, at);
             self.until(&level);
             for (on, span) in &step.ons {
-                if !self.has_object(on) {
-                    let known = self.file.objects.keys().cloned().collect();
-                    self.unknown(
-                        Spot::new(self.file.source, span.clone()),
-                        format!("there is no selection `{on}`"),
-                        on,
-                        known,
-                    );
-                }
+                self.selection(on, span);
             }
-            if let Some(covers) = &self.file.header.covers {
-                for (id, span) in &step.covers {
-                    if !covers.iter().any(|(known, _)| known == id) {
-                        let known = covers.iter().map(|(id, _)| id.clone()).collect();
-                        let message = format!("`{id}` is not among the ids that `[plan] covers` names");
-                        self.unknown(Spot::new(self.file.source, span.clone()), message, id, known);
-                    }
-                }
-            }
+            self.covers(&step.covers);
             for mention in &step.mentions {
                 self.mention(mention, Some(&level));
             }
@@ -195,6 +188,108 @@ impl<'a> Names<'a, '_> {
             problem.help = implicit.map(|step| {
                 format!("`{}` is clean-up without `needs`, so it waits for every step of its scope", step.name)
             });
+        }
+    }
+
+    fn selection(&mut self, on: &str, span: &Range<usize>) {
+        if !self.has_object(on) {
+            let known = self.file.objects.keys().cloned().collect();
+            let spot = Spot::new(self.file.source, span.clone());
+            self.unknown(spot, format!("there is no selection `{on}`"), on, known);
+        }
+    }
+
+    fn covers(&mut self, covered: &[(String, Range<usize>)]) {
+        let Some(covers) = &self.file.header.covers else { return };
+        for (id, span) in covered {
+            if !covers.iter().any(|(known, _)| known == id) {
+                let known = covers.iter().map(|(id, _)| id.clone()).collect();
+                let message = format!("`{id}` is not among the ids that `[plan] covers` names");
+                self.unknown(Spot::new(self.file.source, span.clone()), message, id, known);
+            }
+        }
+    }
+
+    // Checks.
+
+    fn check(&mut self, check: &'a RawCheck) {
+        self.covers(&check.covers);
+        match &check.body {
+            RawClaim::One { asked, on, .. } => self.selection(&asked.on, on),
+            RawClaim::Part(part) => self.part(part),
+            RawClaim::Broken => {}
+        }
+        match &check.during {
+            During::All => {
+                for mention in &check.mentions {
+                    self.mention(mention, None);
+                }
+            }
+            During::Step((path, span)) => {
+                let path: Vec<&str> = path.split('/').collect();
+                self.window(check, &path, span, &self.file.steps, None, None);
+            }
+            During::Between((from, span), (to, to_span)) => {
+                let path: Vec<&str> = from.split('/').collect();
+                let (around, last) = to.rsplit_once('/').map_or(("", to.as_str()), |(around, last)| (around, last));
+                if around == path[..path.len() - 1].join("/") {
+                    self.window(check, &path, span, &self.file.steps, None, Some((last, to_span)));
+                } else {
+                    let message = format!("`{to}` is not beside `{from}`");
+                    self.problem(to_span, message).help = Some(
+                        "a window opens and closes with steps of one group; name the group that holds both".to_owned(),
+                    );
+                }
+            }
+            During::Broken => {}
+        }
+    }
+
+    /// Follows the path of a window's step, and looks at the check's names from there.
+    fn window(
+        &mut self,
+        check: &'a RawCheck,
+        path: &[&str],
+        span: &Range<usize>,
+        steps: &'a [RawStep],
+        outer: Option<&Level<'_, 'a>>,
+        to: Option<(&str, &Range<usize>)>,
+    ) {
+        let order = Order::of(steps);
+        let Some((name, rest)) = path.split_first() else { return };
+        let known = || steps.iter().map(|step| step.name.clone()).collect();
+        let Some(at) = order.find(name) else {
+            let spot = Spot::new(self.file.source, span.clone());
+            self.unknown(spot, format!("there is no step `{name}`"), name, known());
+            return;
+        };
+        let level = Level { order: &order, step: at, outer, whole: rest.is_empty() && to.is_some() };
+        if !rest.is_empty() {
+            match &steps[at].body {
+                RawBody::Steps(inner) => self.window(check, rest, span, inner, Some(&level), to),
+                RawBody::Broken(_) => {}
+                RawBody::Verb(..) | RawBody::Part(_) => {
+                    let message = format!("`{name}` is no group of this file: there is no step inside it to name");
+                    self.problem(span, message);
+                }
+            }
+            return;
+        }
+        if let Some((to, to_span)) = to {
+            match order.find(to) {
+                None => {
+                    let spot = Spot::new(self.file.source, to_span.clone());
+                    self.unknown(spot, format!("there is no step `{to}`"), to, known());
+                }
+                Some(end) if order.is_settled_before(end, at) => {
+                    let message = format!("`{to}` has settled before `{name}` starts: the window would never be open");
+                    self.problem(to_span, message);
+                }
+                Some(_) => {}
+            }
+        }
+        for mention in &check.mentions {
+            self.mention(mention, Some(&level));
         }
     }
 
@@ -295,13 +390,14 @@ impl<'a> Names<'a, '_> {
             Within::Act => &["vars", "item", "round", "steps", "run"],
             Within::Condition => &["vars", "item", "round", "steps", "run", "o", "key", "parent", "objects"],
             Within::Answer => &["vars", "item", "round", "steps", "run", "status", "body"],
+            Within::Check => &["vars", "item", "round", "steps", "run", "o", "key", "parent", "start"],
             Within::Outputs => &["vars", "steps", "run"],
         };
         let sorry = |message: String, help: &str| Err((message, Some(help.to_owned()).filter(|help| !help.is_empty())));
         if roots.contains(&root) {
             let inside = |many: fn(&RawStep) -> bool| {
                 let own = usize::from(mention.within == Within::Cells);
-                level.is_some_and(|level| level.up().skip(own).any(|level| many(level.step())))
+                level.is_some_and(|level| level.up().skip(own).any(|level| !level.whole && many(level.step())))
             };
             return match root {
                 "item" if !inside(|step| step.has_cells) => {
@@ -321,6 +417,10 @@ impl<'a> Names<'a, '_> {
             "which steps there are, and what is watched, is known before the run: only `vars` and `item` may be used";
         match root {
             "start" => sorry("`start` is for checks only".to_owned(), ""),
+            "objects" if self.check.is_some() => sorry(
+                "a check is about one track at a time: `objects` is for conditions".to_owned(),
+                "`parent` is the object that an entry is in, `start` the track as it was when the window opened",
+            ),
             "o" | "key" | "parent" => sorry(format!("`{root}` is for conditions: no object is looked at here"), ""),
             "objects" => sorry(
                 "`objects` is for conditions only".to_owned(),
@@ -363,6 +463,9 @@ impl<'a> Names<'a, '_> {
                 .find(|(_, object)| object.mentions.iter().any(|other| other.spot == mention.spot));
             return own.is_none_or(|(name, _)| self.has_keys(name));
         }
+        if let Some(RawCheck { body: RawClaim::One { asked, .. }, .. }) = self.check {
+            return !self.file.objects.contains_key(&asked.on) || self.has_keys(&asked.on);
+        }
         let on = level.and_then(|level| {
             let thats = &level.step().thats;
             thats.iter().find(|(span, _)| mention.is_in(self.file.source, span))
@@ -404,6 +507,11 @@ impl<'a> Names<'a, '_> {
             return;
         }
         let rest = &mention.path.parts[2..];
+        if level.is_none() && self.check.is_some() {
+            let problem = Problem::at(spot, format!("no step has settled when this window opens, `{name}` neither"));
+            self.problems.push(problem.help("write `during`: then the steps that settle before it may be used"));
+            return;
+        }
         let Some(level) = level else {
             // `[outputs]` are evaluated when everything in the file has settled.
             let order = Order::of(&self.file.steps);
@@ -424,7 +532,9 @@ impl<'a> Names<'a, '_> {
         let own = scope.step();
         let step = &scope.order.steps[target];
         if target == scope.step {
-            let message = if std::ptr::eq(own, level.step()) {
+            let message = if self.check.is_some() {
+                format!("`{}` has not settled when the window opens", own.name)
+            } else if std::ptr::eq(own, level.step()) {
                 format!("`{}` cannot use its own outputs", own.name)
             } else {
                 format!("`{}` has no outputs yet: this is inside of it", own.name)

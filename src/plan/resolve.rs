@@ -15,12 +15,12 @@ use super::origin::{self, Origins};
 use super::raw::{RawBody, RawFile, RawPart, RawStep, Written};
 use super::scope::{Cells, known};
 use super::{
-    Body, LeftOut, Place, Plan, Problem, Scope, Selection, SelectionId, Span, Spot, Step, StepName, Var, Vars, choice,
-    selection, vars,
+    Body, Check, LeftOut, Place, Plan, Problem, Scope, Selection, SelectionId, Span, Spot, Step, StepName, Var, Vars,
+    choice, selection, vars,
 };
 use crate::event::When;
-use crate::expr::Env;
-use crate::id::StepId;
+use crate::expr::{Cel, Env};
+use crate::id::{CheckId, StepId};
 
 /// The most steps a plan may come to, groups, rounds and cells counted.
 pub const MAX_STEPS: usize = 20_000;
@@ -30,12 +30,15 @@ const PLAN_TIMEOUT: Span = Span::seconds(2 * 60 * 60);
 
 /// Turns files into a plan.
 pub(super) struct Resolver<'a, 'f> {
-    library: &'a Library<'f>,
+    pub(super) library: &'a Library<'f>,
     settings: &'a Settings,
     given: IndexMap<String, Var>,
     origins: Origins,
     pub(super) problems: Vec<Problem>,
     selections: Vec<Selection>,
+    pub(super) checks: Vec<Check>,
+    /// How many of the checks that share a name were made.
+    pub(super) rounds: BTreeMap<CheckId, u32>,
     secrets: Vec<(String, String)>,
     /// The requirements that the plan declares.
     declared: Vec<String>,
@@ -45,10 +48,10 @@ pub(super) struct Resolver<'a, 'f> {
 }
 
 /// One use of a file.
-struct Use<'a> {
-    file: &'a RawFile,
+pub(super) struct Use<'a> {
+    pub(super) file: &'a RawFile,
     vars: Arc<Vars>,
-    objects: Arc<IndexMap<String, SelectionId>>,
+    pub(super) objects: Arc<IndexMap<String, SelectionId>>,
     namespace: String,
     origins: Origins,
     /// Where it is used, if it is a part.
@@ -56,33 +59,33 @@ struct Use<'a> {
 }
 
 /// A scope while its steps are made.
-struct Around<'a, 'l> {
-    steps: &'a [RawStep],
-    by_name: BTreeMap<&'a str, &'a RawStep>,
+pub(super) struct Around<'a, 'l> {
+    pub(super) steps: &'a [RawStep],
+    pub(super) by_name: BTreeMap<&'a str, &'a RawStep>,
     /// The instance these steps are inside of; none at the top of the plan.
-    group: Option<&'l StepId>,
-    item: Option<&'l Value>,
-    round: Option<u32>,
-    outer: Option<&'l Around<'a, 'l>>,
+    pub(super) group: Option<&'l StepId>,
+    pub(super) item: Option<&'l Value>,
+    pub(super) round: Option<u32>,
+    pub(super) outer: Option<&'l Around<'a, 'l>>,
 }
 
 impl<'a, 'l> Around<'a, 'l> {
     /// The top of a file.
-    fn top(steps: &'a [RawStep], group: Option<&'l StepId>) -> Self {
+    pub(super) fn top(steps: &'a [RawStep], group: Option<&'l StepId>) -> Self {
         let by_name = steps.iter().map(|step| (step.name.as_str(), step)).collect();
         Self { steps, by_name, group, item: None, round: None, outer: None }
     }
 
-    fn id(&self, name: &str) -> StepId {
+    pub(super) fn id(&self, name: &str) -> StepId {
         self.group.map_or_else(|| StepId::root(name), |group| group.join(name))
     }
 }
 
 /// The cell and round of an instance.
 #[derive(Clone, Copy)]
-struct Instance<'l> {
-    item: Option<&'l Value>,
-    round: Option<u32>,
+pub(super) struct Instance<'l> {
+    pub(super) item: Option<&'l Value>,
+    pub(super) round: Option<u32>,
 }
 
 /// The items of a `for-each`, each with its text and what stands in the id's brackets.
@@ -105,6 +108,8 @@ impl<'a, 'f> Resolver<'a, 'f> {
             origins,
             problems,
             selections,
+            checks: Vec::new(),
+            rounds: BTreeMap::new(),
             secrets,
             declared,
             names: BTreeMap::new(),
@@ -125,6 +130,7 @@ impl<'a, 'f> Resolver<'a, 'f> {
         let timeout = self.head::<Span>(file.header.timeout.as_ref(), &env).unwrap_or(PLAN_TIMEOUT);
         let around = Around::top(&file.steps, None);
         let mut steps = self.list(&used, &around);
+        self.trials(&used, &around, &steps);
         choice::leave_out(&mut steps, self.settings, &mut self.problems);
         let name = name?;
         let secret = |name: &str| file.vars.get(name).is_some_and(|var| var.secret);
@@ -143,7 +149,7 @@ impl<'a, 'f> Resolver<'a, 'f> {
             vars: values.collect::<Map<_, _>>(),
             secrets: std::mem::take(&mut self.secrets),
             selections: std::mem::take(&mut self.selections),
-            checks: Vec::new(),
+            checks: std::mem::take(&mut self.checks),
             steps,
         })
     }
@@ -247,8 +253,9 @@ impl<'a, 'f> Resolver<'a, 'f> {
         let id = around.id(&raw.name);
         let here = Instance { item: around.item, round: around.round };
         let told = self.problems.len();
+        let judged = self.checks.len();
         // A condition on the cell is asked for each cell.
-        let left_out = if raw.asks_item() { None } else { self.left_out(used, raw, here) };
+        let left_out = if raw.asks_item() { None } else { self.step_left_out(used, raw, here) };
         let items = raw.for_each.as_ref().map(|written| self.items(used, written, here));
         let mut step = match &items {
             None => self.rounds(used, around, raw, id.clone(), here)?,
@@ -258,7 +265,7 @@ impl<'a, 'f> Resolver<'a, 'f> {
                     let cell = Instance { item: Some(item), round: here.round };
                     let mut made = self.rounds(used, around, raw, id.index(bracket), cell)?;
                     if raw.asks_item() {
-                        made.left_out = self.left_out(used, raw, cell);
+                        made.left_out = self.step_left_out(used, raw, cell);
                     }
                     cells.push(made);
                 }
@@ -276,6 +283,7 @@ impl<'a, 'f> Resolver<'a, 'f> {
         if step.left_out.is_some() && self.problems.len() > told {
             // What is left out may be left out because its values are not there.
             self.problems.truncate(told);
+            self.checks.truncate(judged);
             step.body = step.body.emptied();
         }
         Some(step)
@@ -309,8 +317,8 @@ impl<'a, 'f> Resolver<'a, 'f> {
         Step {
             id,
             place: self.place(used, raw),
-            about: about(raw, &scope),
-            covers: self.covers(raw),
+            about: about(raw.about.as_ref(), &scope),
+            covers: self.covered(&raw.covers),
             needs: Vec::new(),
             when: When::Passed,
             left_out: None,
@@ -324,10 +332,10 @@ impl<'a, 'f> Resolver<'a, 'f> {
         }
     }
 
-    /// The requirements of this plan that a step covers: a part may know those of others too.
-    fn covers(&self, raw: &RawStep) -> Vec<String> {
+    /// The requirements of this plan that a step or check covers: a part may know those of others too.
+    pub(super) fn covered(&self, covers: &[(String, std::ops::Range<usize>)]) -> Vec<String> {
         let known = |id: &String| self.declared.is_empty() || self.declared.contains(id);
-        raw.covers.iter().map(|(id, _)| id).filter(|id| known(id)).cloned().collect()
+        covers.iter().map(|(id, _)| id).filter(|id| known(id)).cloned().collect()
     }
 
     /// One cell, round, or the step itself if it has neither.
@@ -367,7 +375,14 @@ impl<'a, 'f> Resolver<'a, 'f> {
         Some(step)
     }
 
-    fn part(&mut self, used: &Use<'a>, part: &'a RawPart, id: &StepId, scope: &Arc<Scope>) -> Option<Body> {
+    /// One use of a part, with its arguments filled in.
+    pub(super) fn inside(
+        &mut self,
+        used: &Use<'a>,
+        part: &'a RawPart,
+        id: &StepId,
+        scope: &Arc<Scope>,
+    ) -> Option<Use<'a>> {
         let target = part.target?;
         let env = scope.known();
         let mut given = IndexMap::new();
@@ -399,10 +414,15 @@ impl<'a, 'f> Resolver<'a, 'f> {
         }
         let line = self.library.sources.line(used.file.source, part.span.start);
         let place = format!("in the part that `{id}` uses ({}:{line})", self.library.sources.path_of(used.file.source));
-        let inner = self.bind(target, given, origins, Some(id), &used.namespace, Some(place))?;
+        self.bind(target, given, origins, Some(id), &used.namespace, Some(place))
+    }
+
+    fn part(&mut self, used: &Use<'a>, part: &'a RawPart, id: &StepId, scope: &Arc<Scope>) -> Option<Body> {
+        let inner = self.inside(used, part, id, scope)?;
         let file = inner.file;
         let around = Around::top(&file.steps, Some(id));
         let steps = self.list(&inner, &around);
+        self.trials(&inner, &around, &steps);
         let outputs = file.outputs.as_ref().map(|outputs| {
             let names = self.named(&inner, &around, &outputs.mentions);
             (outputs.form.clone(), scope_of(&inner, names, Instance { item: None, round: None }))
@@ -445,10 +465,20 @@ impl<'a, 'f> Resolver<'a, 'f> {
         }
     }
 
-    fn left_out(&mut self, used: &Use<'_>, raw: &RawStep, here: Instance<'_>) -> Option<LeftOut> {
-        let (cel, span) = raw.condition.as_ref()?;
+    fn step_left_out(&mut self, used: &Use<'_>, raw: &RawStep, here: Instance<'_>) -> Option<LeftOut> {
+        self.left_out(used, raw.condition.as_ref(), &raw.mentions, here)
+    }
+
+    pub(super) fn left_out(
+        &mut self,
+        used: &Use<'_>,
+        condition: Option<&(Cel, std::ops::Range<usize>)>,
+        mentions: &[Mention],
+        here: Instance<'_>,
+    ) -> Option<LeftOut> {
+        let (cel, span) = condition?;
         let asked: Vec<Mention> =
-            raw.mentions.iter().filter(|mention| mention.is_in(used.file.source, span)).cloned().collect();
+            mentions.iter().filter(|mention| mention.is_in(used.file.source, span)).cloned().collect();
         if let Some(problem) = late_var(&used.vars, &asked) {
             self.tell(used, problem);
             return None;
@@ -514,7 +544,12 @@ impl<'a, 'f> Resolver<'a, 'f> {
     }
 
     /// The steps that expressions name, nearest first outwards to the end of the file.
-    fn named(&mut self, used: &Use<'a>, around: &Around<'a, '_>, mentions: &[Mention]) -> BTreeMap<String, StepName> {
+    pub(super) fn named(
+        &mut self,
+        used: &Use<'a>,
+        around: &Around<'a, '_>,
+        mentions: &[Mention],
+    ) -> BTreeMap<String, StepName> {
         let mut names = BTreeMap::new();
         for mention in mentions.iter().filter(|mention| mention.path.root() == "steps") {
             let Some(name) = mention.path.name(1) else { continue };
@@ -681,7 +716,7 @@ fn until(around: &Around<'_, '_>, raw: &RawStep) -> Option<StepId> {
     Some(scope.id(until))
 }
 
-fn scope_of(used: &Use<'_>, steps: BTreeMap<String, StepName>, here: Instance<'_>) -> Arc<Scope> {
+pub(super) fn scope_of(used: &Use<'_>, steps: BTreeMap<String, StepName>, here: Instance<'_>) -> Arc<Scope> {
     Arc::new(Scope {
         vars: Arc::clone(&used.vars),
         objects: Arc::clone(&used.objects),
@@ -703,8 +738,8 @@ fn needs(around: &Around<'_, '_>, raw: &RawStep) -> Vec<StepId> {
 }
 
 /// One sentence, filled in. One that needs what is not known yet stays as it is written.
-fn about(raw: &RawStep, scope: &Scope) -> String {
-    let Some(written) = &raw.about else { return String::new() };
+pub(super) fn about(written: Option<&Written>, scope: &Scope) -> String {
+    let Some(written) = written else { return String::new() };
     written.get(&scope.known()).unwrap_or_else(|_| written.text.clone().unwrap_or_default())
 }
 

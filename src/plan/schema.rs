@@ -5,16 +5,21 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::claim::{
+    AlwaysTable, ConstantTable, CountTable, NeverTable, RecoversTable, SequenceTable, TransitionsTable,
+};
 use super::verb::Verb;
-use super::{Conditions, Require, Retry, Setting, Span};
+use super::{Claim, Conditions, Require, Retry, Setting, Span};
 
 /// The schema of a plan, a part or an included file: JSON Schema draft-07, which is
 /// what editors of TOML understand.
 pub fn schema() -> Value {
     let mut generator = SchemaSettings::draft07().into_generator();
     let step = step(&mut generator);
+    let check = check(&mut generator);
     let mut definitions: Map<String, Value> = generator.take_definitions(true);
     definitions.insert("step".to_owned(), step);
+    definitions.insert("check".to_owned(), check);
     definitions.insert(
         "steps".to_owned(),
         named("#/definitions/step", "Steps by name; they run as soon as what they need has passed."),
@@ -35,6 +40,7 @@ pub fn schema() -> Value {
             },
             "objects": named("#/definitions/selection", "Named selections of API objects."),
             "steps": { "$ref": "#/definitions/steps" },
+            "checks": named("#/definitions/check", "Claims about selections over a window of the run."),
             "outputs": {
                 "type": "object",
                 "description": "What a part leaves for the plan that uses it.",
@@ -151,19 +157,7 @@ fn step(generator: &mut SchemaGenerator) -> Value {
         }),
     );
     keys.insert("steps".to_owned(), json!({ "$ref": "#/definitions/steps" }));
-    keys.insert(
-        "part".to_owned(),
-        json!({
-            "type": "object",
-            "description": "Another plan, expanded in place.",
-            "properties": {
-                "file": text("Its path, relative to this file."),
-                "with": { "type": "object", "description": "Values of its vars.", "propertyNames": { "pattern": IDENTIFIER } },
-            },
-            "required": ["file"],
-            "additionalProperties": false,
-        }),
-    );
+    keys.insert("part".to_owned(), part("Another plan, expanded in place."));
     let verbs = Verb::schemas(generator);
     let acts = ["steps", "part"].into_iter().chain(Verb::NAMES.iter().copied());
     let exactly_one: Vec<Value> = acts.map(|act| json!({ "required": [act] })).collect();
@@ -173,6 +167,73 @@ fn step(generator: &mut SchemaGenerator) -> Value {
         "description": "One step: exactly one verb, `steps` or `part`.",
         "properties": keys,
         "oneOf": exactly_one,
+        "additionalProperties": false,
+    })
+}
+
+/// A check: the keys that any may have, and exactly one operator, or `part`.
+fn check(generator: &mut SchemaGenerator) -> Value {
+    let mut keys = Map::new();
+    keys.insert("about".to_owned(), text("One sentence for the reports; may use vars, `item` and `round`."));
+    keys.insert("covers".to_owned(), texts("Ids of requirements that it covers."));
+    keys.insert(
+        "during".to_owned(),
+        json!({
+            "description": "The window: a step (each of its cells and rounds by itself), or from before one step to the end of another; default the whole run, in a part the step that uses it.",
+            "anyOf": [
+                { "type": "string" },
+                {
+                    "type": "object",
+                    "properties": {
+                        "from": text("It opens before this step acts."),
+                        "to": text("It closes when this step has settled."),
+                    },
+                    "required": ["from", "to"],
+                    "additionalProperties": false,
+                },
+            ],
+        }),
+    );
+    keys.insert(
+        "judge".to_owned(),
+        json!({
+            "type": "string",
+            "enum": ["fail", "report"],
+            "description": "`report`: it is measured and shown, and changes neither verdict nor course.",
+        }),
+    );
+    keys.insert("if".to_owned(), text("An expression (CEL) over `vars` and `item`: false leaves the check out."));
+    keys.insert("part".to_owned(), part("A file of checks over the same window."));
+    let operators = [
+        of::<NeverTable>(generator, "No version of any track satisfies `that`; without it, nothing is ever selected."),
+        of::<AlwaysTable>(generator, "Every version of every track satisfies `that`."),
+        of::<ConstantTable>(generator, "Each track's value never changes; no track is replaced or goes."),
+        of::<TransitionsTable>(generator, "Each track's value moves only along allowed edges."),
+        of::<SequenceTable>(generator, "On every track the values were seen in this order."),
+        of::<RecoversTable>(generator, "Whenever `that` stops holding on a track it holds again in time."),
+        of::<CountTable>(generator, "How often a track came to satisfy `that`."),
+    ];
+    let acts = ["part"].into_iter().chain(Claim::OPERATORS);
+    let exactly_one: Vec<Value> = acts.map(|act| json!({ "required": [act] })).collect();
+    keys.extend(Claim::OPERATORS.into_iter().map(str::to_owned).zip(operators));
+    json!({
+        "type": "object",
+        "description": "One check: exactly one operator, or `part`.",
+        "properties": keys,
+        "oneOf": exactly_one,
+        "additionalProperties": false,
+    })
+}
+
+fn part(about: &str) -> Value {
+    json!({
+        "type": "object",
+        "description": about,
+        "properties": {
+            "file": text("Its path, relative to this file."),
+            "with": { "type": "object", "description": "Values of its vars.", "propertyNames": { "pattern": IDENTIFIER } },
+        },
+        "required": ["file"],
         "additionalProperties": false,
     })
 }

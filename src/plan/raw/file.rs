@@ -5,12 +5,13 @@ use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::check::RawCheck;
 use super::step::{self, RawStep};
 use crate::expr::{Cel, Env, Form, Template};
 use crate::id::is_kebab;
 use crate::plan::mention::{Mention, Texts, Within};
 use crate::plan::origin::leading_var;
-use crate::plan::reader::{Mismatch, read, read_evaluated};
+use crate::plan::reader::{Mismatch, Reading, read, read_evaluated};
 use crate::plan::tree::{Entry, Item, Kind, Table};
 use crate::plan::{Problem, Spot};
 
@@ -27,6 +28,7 @@ pub(in crate::plan) struct RawFile {
     /// An included file could not be read, so that selections may be missing.
     pub(in crate::plan) lacks_objects: bool,
     pub(in crate::plan) steps: Vec<RawStep>,
+    pub(in crate::plan) checks: Vec<RawCheck>,
     pub(in crate::plan) outputs: Option<Written>,
     /// What `[plan]`, `[vars]`, `[objects]` and `[outputs]` name, in this file.
     pub(in crate::plan) mentions: Vec<Mention>,
@@ -107,8 +109,8 @@ impl Written {
     }
 }
 
-/// The tables of a file, but for `[checks]` and `[prove]`.
-const TABLES: [&str; 5] = ["plan", "vars", "objects", "steps", "outputs"];
+/// The tables of a file, but for `[prove]`.
+const TABLES: [&str; 6] = ["plan", "vars", "objects", "steps", "checks", "outputs"];
 
 impl RawFile {
     /// Reads the tables of a file. What is wrong with one entry does not hide the others.
@@ -127,6 +129,7 @@ impl RawFile {
             objects: IndexMap::new(),
             lacks_objects: false,
             steps: Vec::new(),
+            checks: Vec::new(),
             outputs: None,
             mentions: Vec::new(),
             tables: root.iter().map(|(name, entry)| (name.clone(), entry.key.clone())).collect(),
@@ -134,11 +137,6 @@ impl RawFile {
         let mut texts = Texts { source, text, problems };
         for (name, entry) in root {
             match name.as_str() {
-                "checks" => {
-                    let problem = texts.problem(&entry.key, "this version of lariat does not judge checks yet");
-                    problem.help = Some("leave `[checks]` out: a plan that is accepted does what it says".to_owned());
-                    continue;
-                }
                 "prove" => {
                     let problem = texts.problem(&entry.key, "this version of lariat does not prove plans yet");
                     problem.help = Some("leave `[prove]` out".to_owned());
@@ -162,6 +160,7 @@ impl RawFile {
                 "vars" => vars(&mut texts, table, &mut file),
                 "objects" => objects(&mut texts, table, &mut file),
                 "steps" => file.steps = step::list(&mut texts, table),
+                "checks" => file.checks(&mut texts, table),
                 _ => {
                     for (name, entry) in table {
                         identifier(&mut texts, name, entry, "an output");
@@ -192,6 +191,28 @@ pub(super) fn value<T: DeserializeOwned>(texts: &mut Texts<'_>, entry: &Entry) -
     let reading = read(&entry.item, |reader| T::deserialize(reader));
     for mistake in reading.mistakes {
         mismatch(texts, mistake, &entry.key);
+    }
+    reading.value
+}
+
+/// Takes over what was met, and tells what is wrong: an expression at its own place,
+/// so that it is not told again as a mismatch.
+pub(super) fn finish<T>(
+    texts: &mut Texts<'_>,
+    reading: Reading<'_, T>,
+    key: &Range<usize>,
+    verb: &str,
+    mentions: &mut Vec<Mention>,
+) -> Option<T> {
+    let before = texts.problems.len();
+    for met in &reading.met {
+        mentions.extend(texts.met(met, verb));
+    }
+    let told: Vec<String> = texts.problems[before..].iter().map(|problem| problem.message.clone()).collect();
+    for mistake in reading.mistakes {
+        if !told.iter().any(|told| **told == *mistake.message) {
+            mismatch(texts, mistake, key);
+        }
     }
     reading.value
 }

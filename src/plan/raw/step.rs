@@ -1,14 +1,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-
-use super::file::{self, Written, kebab, mismatch, unknown_key, value, word, words, written};
+use super::file::{self, Written, finish, kebab, unknown_key, value, word, words, written};
+use super::part::{RawPart, part};
 use crate::event::When;
 use crate::expr::Cel;
 use crate::plan::condition::{Conditions, Require};
 use crate::plan::mention::{Mention, Texts, Within};
-use crate::plan::reader::{Reading, read};
+use crate::plan::reader::read;
 use crate::plan::tree::{Entry, Item, Kind, Table};
 use crate::plan::{Problem, Resource, Retry, Setting, Span, Verb};
 
@@ -60,24 +59,6 @@ pub(in crate::plan) enum RawBody {
     Part(RawPart),
     /// Something is wrong with it, which has been told; with the verb it was to be.
     Broken(Option<&'static str>),
-}
-
-/// `part`.
-#[derive(Debug)]
-pub(in crate::plan) struct RawPart {
-    pub(in crate::plan) file: String,
-    pub(in crate::plan) span: Range<usize>,
-    pub(in crate::plan) with: IndexMap<String, RawArgument>,
-    /// The file, once it is read: its place among the files of the plan.
-    pub(in crate::plan) target: Option<usize>,
-}
-
-/// One argument of a part.
-#[derive(Debug)]
-pub(in crate::plan) struct RawArgument {
-    pub(in crate::plan) key: Range<usize>,
-    /// `None` if an expression in it is wrong.
-    pub(in crate::plan) value: Option<Written>,
 }
 
 /// The keys that any step may have.
@@ -257,29 +238,7 @@ impl RawStep {
     /// Reads a value with its expressions.
     fn read<T: serde::de::DeserializeOwned>(&mut self, texts: &mut Texts<'_>, entry: &Entry) -> Option<T> {
         let reading = read(&entry.item, |reader| T::deserialize(reader));
-        self.finish(texts, reading, &entry.key, "")
-    }
-
-    /// Takes over what was met, and tells what is wrong: an expression at its own place,
-    /// so that it is not told again as a mismatch.
-    fn finish<T>(
-        &mut self,
-        texts: &mut Texts<'_>,
-        reading: Reading<'_, T>,
-        key: &Range<usize>,
-        verb: &str,
-    ) -> Option<T> {
-        let before = texts.problems.len();
-        for met in &reading.met {
-            self.mentions.extend(texts.met(met, verb));
-        }
-        let told: Vec<String> = texts.problems[before..].iter().map(|problem| problem.message.clone()).collect();
-        for mistake in reading.mistakes {
-            if !told.iter().any(|told| **told == *mistake.message) {
-                mismatch(texts, mistake, key);
-            }
-        }
-        reading.value
+        finish(texts, reading, &entry.key, "", &mut self.mentions)
     }
 
     fn repeat(&mut self, texts: &mut Texts<'_>, entry: &Entry) -> Option<RawRepeat> {
@@ -358,14 +317,14 @@ impl RawStep {
                     RawBody::Broken(None)
                 }
             },
-            "part" => self.part(texts, entry).map_or(RawBody::Broken(None), RawBody::Part),
+            "part" => part(texts, entry, &mut self.mentions).map_or(RawBody::Broken(None), RawBody::Part),
             verb => {
                 if !matches!(verb, "apply" | "command") {
                     self.ons(texts, &entry.item);
                 }
                 resource(texts, verb, &entry.item);
                 let reading = read(&entry.item, |reader| Verb::read(verb, reader).expect("the name is a verb's"));
-                let Some(read) = self.finish(texts, reading, &entry.key, verb) else {
+                let Some(read) = finish(texts, reading, &entry.key, verb, &mut self.mentions) else {
                     return RawBody::Broken(Verb::NAMES.iter().copied().find(|name| *name == verb));
                 };
                 for fault in read.faults() {
@@ -374,48 +333,6 @@ impl RawStep {
                 RawBody::Verb(Arc::new(read), entry.item.clone())
             }
         }
-    }
-
-    fn part(&mut self, texts: &mut Texts<'_>, entry: &Entry) -> Option<RawPart> {
-        let Some(table) = entry.item.as_table() else {
-            let what = entry.item.what();
-            texts.problem(
-                &entry.item.span,
-                format!("expected a table such as `{{ file = \"parts/volume.toml\" }}`, found {what}"),
-            );
-            return None;
-        };
-        let (mut file, mut with) = (None, IndexMap::new());
-        for (key, entry) in table {
-            match key.as_str() {
-                "file" => {
-                    file = word(texts, &entry.item);
-                    if let Some((path, span)) = &file
-                        && path.contains("${")
-                    {
-                        texts.problem(span, "the file of a part cannot be made of an expression: it is read before anything is filled in");
-                        file = None;
-                    }
-                }
-                "with" => match entry.item.as_table() {
-                    Some(table) => {
-                        for (name, entry) in table {
-                            let value = self.written(texts, entry, Within::Act);
-                            with.insert(name.clone(), RawArgument { key: entry.key.clone(), value });
-                        }
-                    }
-                    None => {
-                        texts.problem(&entry.item.span, format!("`with` is a table, found {}", entry.item.what()));
-                    }
-                },
-                _ => unknown_key(texts, key, entry, &["file", "with"]),
-            }
-        }
-        if !table.contains_key("file") {
-            texts.problem(&entry.key, "`file` is missing: the plan that this step is a part of");
-        }
-        let (file, span) = file?;
-        Some(RawPart { file, span, with, target: None })
     }
 
     /// Which keys go together.

@@ -152,7 +152,7 @@ fn tables_and_keys() {
     3:53 [background] `until` is missing: the step whose end is also the end of this one
     3:68 [utnil] there is no key `utnil` here | did you mean `until`?
 
-    2:2 [checks] this version of lariat does not judge checks yet | leave `[checks]` out: a plan that is accepted does what it says
+    3:12 ['x'] there is no selection `x`
     4:2 [prove] this version of lariat does not prove plans yet | leave `[prove]` out
     "#);
 }

@@ -1,6 +1,7 @@
 //! The language as a table: what is written, and what it comes to.
 
 mod bad;
+mod checks;
 mod choice;
 mod good;
 mod laws;

@@ -1,4 +1,0 @@
-//! Workloads as a watch sees them, held to what the lab's real cluster showed.
-
-mod daemon_set;
-mod deployment;
