@@ -1,13 +1,25 @@
 //! An embedded cluster behind the same port as a real one.
 //!
-//! It holds the API server ([`Api`]). It does not know who asks: steps, recorders and
+//! It holds the API server ([`Api`]), controllers and nodes that are its clients
+//! ([`World`]), and a stand-in for helm. It does not know who asks: steps, recorders and
 //! foreign tools all come through a `kube::Client` or through HTTP.
 
 mod api;
+
+mod control;
+
 mod helm;
 
+mod world;
+
 pub use api::{
-    Answer, Api, Effect, Ending, Exec, Guard, Matching, Options, Program, Refusal, Request, Rule, Says, Served,
-    StandIns, Talk, Verb,
+    Answer, Api, Effect, Ending, Entered, Exec, Guard, Kubelets, LogLine, Matching, Options, Program, Refusal, Request,
+    Rule, Says, Served, StandIns, Talk, Verb,
+};
+pub use control::{
+    Anywhere, Attach, Backoff, Behaviour, Bell, Cache, Chance, Change, Controller, File, Form, Image, Key, Kind, Life,
+    Machines, Object, OnTerm, Process, Round, Runs, Setting, Span, Start, Switch, Trigger, Trouble, Volume, Watches,
+    Write, kubelet, sha256, timing,
 };
 pub use helm::{Chart, Charts, Rendered, Rendering, StandInHelm, Templates};
+pub use world::{Setup, World};

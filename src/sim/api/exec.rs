@@ -48,6 +48,8 @@ pub(crate) struct Session {
     stderr: bool,
     /// Changes when the server goes away, and the connection with it.
     outages: watch::Receiver<u64>,
+    /// Closes when the container ends.
+    alive: Option<watch::Receiver<()>>,
 }
 
 /// Checks that the pod can run the command and finds who answers it.
@@ -68,7 +70,17 @@ pub(crate) fn open(state: &State, call: &Call) -> Result<Session, Refusal> {
         command: call.query.texts("command").to_vec(),
         stdin: Vec::new(),
     };
-    let program = state.programs.find(&exec).ok_or_else(|| Refusal::no_program(&exec.image))?;
+    let entered = match state.programs.kubelets.as_ref().and_then(|kubelets| kubelets.enter(&exec)) {
+        Some(Ok(entered)) => Some(entered),
+        Some(Err(why)) => return Err(Refusal::unknown(format!("unable to upgrade connection: {why}"))),
+        None => None,
+    };
+    let alive = entered.as_ref().map(|entered| entered.alive.clone());
+    let program = state
+        .programs
+        .find(&exec)
+        .or(entered.map(|entered| entered.program))
+        .ok_or_else(|| Refusal::no_program(&exec.image))?;
     let flag = |name| call.query.flag(name);
     Ok(Session {
         exec,
@@ -78,6 +90,7 @@ pub(crate) fn open(state: &State, call: &Call) -> Result<Session, Refusal> {
         stdout: flag("stdout"),
         stderr: flag("stderr"),
         outages: state.outages.subscribe(),
+        alive,
     })
 }
 
@@ -123,27 +136,48 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     mut session: Session,
     mut socket: WebSocketStream<S>,
 ) -> Result<(), Failed> {
+    let mut alive = session.alive.take();
+    let ended = async {
+        match &mut alive {
+            // Nothing is ever sent: it only closes.
+            Some(alive) => while alive.changed().await.is_ok() {},
+            None => std::future::pending().await,
+        }
+    };
+    let exec = session.exec.clone();
+    let killed = tokio::select! {
+        biased;
+        done = carry_out(session, &mut socket) => return done,
+        () = ended => Answer::fails(137, ""),
+    };
+    finish(&exec, &killed, &mut socket).await
+}
+
+async fn carry_out<S: AsyncRead + AsyncWrite + Unpin>(
+    mut session: Session,
+    socket: &mut WebSocketStream<S>,
+) -> Result<(), Failed> {
     if let Some(talk) = session.program.talk(&session.exec) {
-        return if converse(talk, &mut socket).await? {
-            finish(&session.exec, &Answer::default(), &mut socket).await
+        return if converse(talk, socket).await? {
+            finish(&session.exec, &Answer::default(), socket).await
         } else {
             Ok(())
         };
     }
-    if session.stdin && !session.tty && !read_stdin(&mut session.exec.stdin, &mut socket).await? {
+    if session.stdin && !session.tty && !read_stdin(&mut session.exec.stdin, socket).await? {
         return Ok(());
     }
     let answer = session.program.exec(&session.exec);
-    if !elapse(answer.takes, &mut socket).await? {
+    if !elapse(answer.takes, socket).await? {
         return Ok(());
     }
     if session.stdout {
-        send(&mut socket, STDOUT, &answer.stdout).await?;
+        send(socket, STDOUT, &answer.stdout).await?;
     }
     if session.stderr || session.tty {
-        send(&mut socket, if session.tty { STDOUT } else { STDERR }, &answer.stderr).await?;
+        send(socket, if session.tty { STDOUT } else { STDERR }, &answer.stderr).await?;
     }
-    finish(&session.exec, &answer, &mut socket).await
+    finish(&session.exec, &answer, socket).await
 }
 
 /// Tells how a command ended.

@@ -15,7 +15,7 @@ use super::door::{self, Listener};
 use super::fault::Rule;
 use super::ledger::{Request, Verb};
 use super::object::{Object, time_text};
-use super::program::{LogLine, Program};
+use super::program::{Kubelets, LogLine, Program};
 use super::resource::{Drawer, Resource};
 use super::server::Server;
 use super::show;
@@ -271,6 +271,11 @@ impl Api {
     /// Answers exec in one pod.
     pub fn pod_program(&self, namespace: &str, pod: &str, program: impl Program + 'static) {
         self.server.with(|state| state.programs.in_pod(namespace, pod, Arc::new(program)));
+    }
+
+    /// Who runs the pods from now on, and answers for their containers.
+    pub fn kubelets(&self, kubelets: impl Kubelets + 'static) {
+        self.server.with(|state| state.programs.kubelets = Some(Arc::new(kubelets)));
     }
 
     /// Prints a line into the log of all containers of a pod.

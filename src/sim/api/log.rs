@@ -46,12 +46,14 @@ pub(crate) fn open(state: &mut State, call: &Call) -> Result<Log, Refusal> {
         .cloned()
         .ok_or_else(|| Refusal::not_found(&call.resource, call.name()))?;
     let container = container::pick(&pod, call.query.text("container"))?;
-    if call.query.flag("previous") {
-        let (container, pod) = (&container.name, pod.name());
-        let message = format!("previous terminated container {container:?} in pod {pod:?} not found");
-        return Err(Refusal::bad_request(message));
-    }
-    let lines = state.programs.log(&call.namespace, pod.name(), &container.name);
+    let lines = if call.query.flag("previous") {
+        state.programs.previous_log(&call.namespace, pod.name(), &container.name).ok_or_else(|| {
+            let (container, pod) = (&container.name, pod.name());
+            Refusal::bad_request(format!("previous terminated container {container:?} in pod {pod:?} not found"))
+        })?
+    } else {
+        state.programs.log(&call.namespace, pod.name(), &container.name)
+    };
     let seen = lines.len();
     let since = match (call.query.number("sinceSeconds"), call.query.text("sinceTime")) {
         (Some(seconds), _) => Some(call.now - SignedDuration::from_secs(seconds)),
@@ -67,7 +69,7 @@ pub(crate) fn open(state: &mut State, call: &Call) -> Result<Log, Refusal> {
     if let Some(limit) = call.query.number("limitBytes").and_then(|limit| usize::try_from(limit).ok()) {
         first.truncate(first.floor_char_boundary(limit));
     }
-    let follow = if call.query.flag("follow") && !is_over(&pod) {
+    let follow = if call.query.flag("follow") && !call.query.flag("previous") && !is_over(&pod) {
         let now = state.store.revision();
         let pods = state.store.watch(&drawer, now).map_err(|_| Refusal::internal("the present is never compacted"))?.1;
         Some(Follow { lines: state.programs.printed(), pods })

@@ -71,7 +71,7 @@ mod tests;
 pub use fault::{Effect, Matching, Rule};
 pub use handle::{Api, Guard, Options, Served};
 pub use ledger::{Request, Verb};
-pub use program::{Answer, Exec, Program, Says, Talk};
+pub use program::{Answer, Entered, Exec, Kubelets, LogLine, Program, Says, Talk};
 pub use state::StandIns;
 pub use status::Refusal;
 pub use store::Ending;

@@ -87,9 +87,42 @@ impl Answer {
     }
 }
 
+/// Whoever runs the pods: asked for commands and logs of the containers that it knows of.
+///
+/// Asked while the server's state is held, so it must not come back to the server.
+pub trait Kubelets: Send + Sync {
+    /// A container's inside, or the sentence with which its kubelet refuses; `None` if the pod is not known.
+    fn enter(&self, exec: &Exec) -> Option<Result<Entered, String>>;
+
+    /// What a container has printed, or the one before it; of a container that has not run nothing.
+    /// The outer `None` is for pods that are not known.
+    fn log(&self, namespace: &str, pod: &str, container: &str, previous: bool) -> Option<Option<Vec<LogLine>>>;
+
+    /// Adds a line to the log of a pod's running containers; false if there are none.
+    fn print(&self, namespace: &str, pod: &str, line: &LogLine) -> bool;
+
+    /// Tells when something is printed.
+    fn printed(&self) -> watch::Receiver<u64>;
+}
+
+/// The inside of a running container.
+pub struct Entered {
+    /// What answers where no program was registered with the server.
+    pub program: Arc<dyn Program>,
+    /// Closes when the container ends, and what runs in it with it.
+    pub alive: watch::Receiver<()>,
+}
+
+impl fmt::Debug for Entered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entered").finish_non_exhaustive()
+    }
+}
+
 /// The programs by where they run; the one registered last wins.
 #[derive(Default)]
 pub(crate) struct Programs {
+    pub(crate) kubelets: Option<Arc<dyn Kubelets>>,
     by_place: Vec<(Place, Arc<dyn Program>)>,
     lines: Vec<(Place, LogLine)>,
     printed: watch::Sender<u64>,
@@ -105,10 +138,13 @@ enum Place {
 
 /// A line that a pod has printed.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct LogLine {
-    pub(crate) container: Option<String>,
-    pub(crate) at: jiff::Timestamp,
-    pub(crate) text: String,
+pub struct LogLine {
+    /// The container that printed it; `None` for every one of the pod.
+    pub container: Option<String>,
+    /// When.
+    pub at: jiff::Timestamp,
+    /// The line, without its end.
+    pub text: String,
 }
 
 impl Programs {
@@ -133,17 +169,29 @@ impl Programs {
 
     /// Writes a line into a pod's log.
     pub(crate) fn print(&mut self, namespace: &str, pod: &str, line: LogLine) {
+        if self.kubelets.as_ref().is_some_and(|kubelets| kubelets.print(namespace, pod, &line)) {
+            return;
+        }
         self.lines.push((Place::Pod(namespace.to_owned(), pod.to_owned()), line));
         self.printed.send_modify(|count| *count += 1);
     }
 
     /// Tells when something is printed.
     pub(crate) fn printed(&self) -> watch::Receiver<u64> {
-        self.printed.subscribe()
+        self.kubelets.as_ref().map_or_else(|| self.printed.subscribe(), |kubelets| kubelets.printed())
+    }
+
+    /// The lines of the container before the one that runs, if there was one.
+    pub(crate) fn previous_log(&self, namespace: &str, pod: &str, container: &str) -> Option<Vec<LogLine>> {
+        self.kubelets.as_ref()?.log(namespace, pod, container, true)?
     }
 
     /// The lines of a container. A line without a container is every container's.
     pub(crate) fn log(&self, namespace: &str, pod: &str, container: &str) -> Vec<LogLine> {
+        let known = self.kubelets.as_ref().and_then(|kubelets| kubelets.log(namespace, pod, container, false));
+        if let Some(lines) = known {
+            return lines.unwrap_or_default();
+        }
         let here = Place::Pod(namespace.to_owned(), pod.to_owned());
         let lines = self.lines.iter().filter(|(place, _)| *place == here).map(|(_, line)| line);
         lines.filter(|line| line.container.as_deref().is_none_or(|own| own == container)).cloned().collect()

@@ -1,0 +1,425 @@
+//! A process: brings time and an API server to controllers, and can be killed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::clock::Clock;
+
+use super::cache::{Cache, Change};
+use super::chance::{Chance, Span};
+use super::controller::{Runs, Trigger, Watches};
+use super::key::Key;
+use super::kind::Kind;
+use super::queue::Queue;
+use super::watch::{Following, Word, discover};
+use super::write::{Act, Write, request};
+
+/// What a process is given.
+#[derive(Clone)]
+pub struct Setting {
+    /// How it reaches the API server, embedded or real.
+    pub client: kube::Client,
+    /// The time.
+    pub clock: Clock,
+    /// Its user agent; the first word is who owns the fields that it writes.
+    pub agent: String,
+    /// The node it runs on, for events. Empty for none.
+    pub host: String,
+    /// The seed of its chance; the stream is named by agent and host.
+    pub seed: u64,
+    /// How long each write takes before it reaches the server. Zero against a real one, which takes its own time.
+    pub latency: Span,
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setting").field("agent", &self.agent).field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
+/// Controllers at work. Dropped, the process is killed: its watches end, its caches and
+/// memories are gone, a write that is under way may or may not have been carried out.
+#[derive(Debug)]
+#[must_use = "a process lives for as long as it is held"]
+pub struct Process {
+    pump: AbortHandle,
+    desks: Arc<Vec<Arc<Desk>>>,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.pump.abort();
+    }
+}
+
+/// Makes a process look at something for a reason that the API does not show.
+#[derive(Clone, Debug)]
+pub struct Bell {
+    desks: Arc<Vec<Arc<Desk>>>,
+}
+
+impl Bell {
+    /// Queues a key of a controller. Nothing happens if there is no such controller, or the process is dead.
+    pub fn ring(&self, controller: &str, key: &Key) {
+        for desk in self.desks.iter().filter(|desk| desk.name == controller) {
+            desk.add([key.clone()]);
+        }
+    }
+}
+
+/// A controller's place in its process.
+#[derive(Debug)]
+struct Desk {
+    name: &'static str,
+    triggers: Vec<Trigger>,
+    queue: Mutex<Queue>,
+    wake: Notify,
+}
+
+/// What the tasks of a process share.
+#[derive(Debug)]
+struct Office {
+    setting: Setting,
+    cache: Mutex<Cache>,
+    /// Counts what was delivered, so that a worker can wait for more.
+    delivered: watch::Sender<u64>,
+    /// True once every kind has been listed.
+    synced: watch::Sender<bool>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Process {
+    /// Starts controllers that share one cache. Work begins when every watched kind has been listed once.
+    pub fn start(setting: Setting, controllers: Vec<Box<dyn Runs>>) -> Self {
+        let desks: Vec<Arc<Desk>> = controllers
+            .iter()
+            .map(|controller| {
+                Arc::new(Desk {
+                    name: controller.name(),
+                    triggers: controller.triggers().to_vec(),
+                    queue: Mutex::new(Queue::new(controller.backoff())),
+                    wake: Notify::new(),
+                })
+            })
+            .collect();
+        let desks = Arc::new(desks);
+        let office = Arc::new(Office {
+            setting,
+            cache: Mutex::default(),
+            delivered: watch::Sender::default(),
+            synced: watch::Sender::default(),
+        });
+        let pump = tokio::spawn(run(office, desks.clone(), controllers)).abort_handle();
+        Self { pump, desks }
+    }
+
+    /// What makes it look at something out of turn.
+    pub fn bell(&self) -> Bell {
+        Bell { desks: self.desks.clone() }
+    }
+
+    /// Whether it has ended by itself: a bug, since controllers do not end.
+    pub fn is_dead(&self) -> bool {
+        self.pump.is_finished()
+    }
+}
+
+impl Desk {
+    fn add(&self, keys: impl IntoIterator<Item = Key>) {
+        let mut queue = lock(&self.queue);
+        for key in keys {
+            queue.add(key);
+        }
+        drop(queue);
+        self.wake.notify_one();
+    }
+
+    /// Queues what a change of a kind is a reason to look at.
+    fn hear(&self, kind: &Kind, change: &Change, cache: &Cache) {
+        for trigger in &self.triggers {
+            let meant = match &trigger.watches {
+                Watches::Kind { kind: own, .. } => own.group == kind.group && own.plural == kind.plural,
+                Watches::Everything => true,
+            };
+            if meant {
+                let keys = (trigger.queues)(change, cache);
+                if !keys.is_empty() {
+                    self.add(keys);
+                }
+            }
+        }
+    }
+}
+
+/// The whole process: what it spawns ends with it.
+async fn run(office: Arc<Office>, desks: Arc<Vec<Arc<Desk>>>, controllers: Vec<Box<dyn Runs>>) {
+    let (sender, mut inbox) = mpsc::unbounded_channel();
+    let mut tasks = JoinSet::new();
+    let mut followed: BTreeMap<(String, String), Option<AbortHandle>> = BTreeMap::new();
+    let mut missing: Vec<(String, String)> = Vec::new();
+    let follow = |kind: &Kind, fields: Option<String>, tasks: &mut JoinSet<()>| {
+        let Setting { client, agent, host, seed, .. } = office.setting.clone();
+        let chance = Chance::of(seed, &format!("{agent}/{host}/watch/{}/{}", kind.group, kind.plural));
+        let following = Following { client, agent, kind: kind.clone(), fields };
+        tasks.spawn(following.follow(chance, sender.clone()))
+    };
+    let name = |kind: &Kind| (kind.group.to_string(), kind.plural.to_string());
+    for trigger in desks.iter().flat_map(|desk| &desk.triggers) {
+        if let Watches::Kind { kind, fields } = &trigger.watches
+            && !followed.contains_key(&name(kind))
+        {
+            missing.push(name(kind));
+            followed.insert(name(kind), None);
+            follow(kind, fields.clone(), &mut tasks);
+        }
+    }
+    let everything = desks.iter().flat_map(|desk| &desk.triggers).any(|trigger| trigger.watches == Watches::Everything);
+    if everything {
+        let Setting { client, agent, .. } = office.setting.clone();
+        tasks.spawn(discover(client, agent, sender.clone()));
+    }
+    for (desk, controller) in desks.iter().zip(controllers) {
+        tasks.spawn(work(office.clone(), desk.clone(), controller));
+    }
+    office.synced.send_replace(missing.is_empty());
+    while let Some(word) = inbox.recv().await {
+        let mut cache = lock(&office.cache);
+        let (kind, changes) = match word {
+            Word::Listed { kind, revision, objects } => {
+                missing.retain(|own| *own != name(&kind));
+                let changes = cache.listed(&kind, revision, objects);
+                (kind, changes)
+            }
+            Word::Told { kind, object, deleted } => {
+                let change = cache.told(&kind, object, deleted);
+                (kind, vec![change])
+            }
+            Word::Marked { kind, revision } => {
+                cache.marked(&kind, revision);
+                (kind, Vec::new())
+            }
+            Word::NotServed { kind } => {
+                let changes = cache.dropped(&kind);
+                (kind, changes)
+            }
+            Word::Served { kinds } => {
+                drop(cache);
+                let names: Vec<_> = kinds.iter().map(name).collect();
+                followed.retain(|own, handle| {
+                    let stays = names.contains(own) || handle.is_none();
+                    if !stays && let Some(handle) = handle {
+                        handle.abort();
+                    }
+                    stays
+                });
+                for kind in &kinds {
+                    followed.entry(name(kind)).or_insert_with(|| Some(follow(kind, None, &mut tasks)));
+                }
+                continue;
+            }
+        };
+        for change in &changes {
+            for desk in desks.iter() {
+                desk.hear(&kind, change, &cache);
+            }
+        }
+        drop(cache);
+        office.delivered.send_modify(|count| *count += 1);
+        if missing.is_empty() {
+            office.synced.send_replace(true);
+        }
+    }
+}
+
+/// One controller's life: takes keys from its queue, one at a time.
+async fn work(office: Arc<Office>, desk: Arc<Desk>, mut controller: Box<dyn Runs>) {
+    let Setting { agent, host, seed, clock, .. } = office.setting.clone();
+    let mut hand = Hand {
+        office: office.clone(),
+        component: desk.name,
+        chance: Chance::of(seed, &format!("{agent}/{host}/{}", desk.name)),
+        events: BTreeMap::new(),
+    };
+    let mut owed: BTreeMap<Key, Vec<(Kind, u64)>> = BTreeMap::new();
+    // An error is the end of the process, and of this task with it.
+    let _ = office.synced.subscribe().wait_for(|synced| *synced).await;
+    let mut resync = controller.resync().map(|every| Instant::now() + every);
+    loop {
+        let now = Instant::now();
+        if resync.is_some_and(|at| at <= now) {
+            resync = controller.resync().map(|every| now + every);
+            look_at_everything(&office, &desk);
+        }
+        let (next, due) = {
+            let mut queue = lock(&desk.queue);
+            (queue.next(now), queue.due())
+        };
+        let Some(key) = next else {
+            let due = [due, resync].into_iter().flatten().min();
+            let due = async {
+                match due {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = desk.wake.notified() => {}
+                () = due => {}
+            }
+            continue;
+        };
+        if let Some(owed) = owed.remove(&key) {
+            office.wait_for(&owed).await;
+        }
+        let round = {
+            let cache = lock(&office.cache);
+            controller.reconcile(&key, &cache, clock.now())
+        };
+        let mut written = Vec::new();
+        let mut refused = false;
+        for write in &round.writes {
+            match hand.perform(write).await {
+                Ok(Some(revision)) => written.push((write.kind.clone(), revision)),
+                Ok(None) => {}
+                Err(_) => {
+                    refused = true;
+                    break;
+                }
+            }
+        }
+        if controller.awaits_own_writes() && !written.is_empty() {
+            owed.insert(key.clone(), written);
+        }
+        let now = Instant::now();
+        let mut queue = lock(&desk.queue);
+        if refused {
+            queue.failed(key, now);
+        } else {
+            queue.succeeded(&key);
+            if let Some(again) = round.again {
+                // Never at the very same instant: time has to pass for a round to differ from the last.
+                queue.add_at(key, now + again.max(Duration::from_millis(1)));
+            }
+        }
+    }
+}
+
+fn look_at_everything(office: &Office, desk: &Desk) {
+    let cache = lock(&office.cache);
+    for trigger in &desk.triggers {
+        if let Watches::Kind { kind, .. } = &trigger.watches {
+            for object in cache.all(kind) {
+                let change = Change { before: Some(object.clone()), after: object.clone(), deleted: false };
+                let keys = (trigger.queues)(&change, &cache);
+                if !keys.is_empty() {
+                    desk.add(keys);
+                }
+            }
+        }
+    }
+}
+
+impl Office {
+    /// Waits until the watches have delivered these writes; as long as client-go's expectations hold at most.
+    async fn wait_for(&self, owed: &[(Kind, u64)]) {
+        const EXPECTATIONS: Duration = Duration::from_mins(5);
+        let mut delivered = self.delivered.subscribe();
+        let seen = || {
+            let cache = lock(&self.cache);
+            owed.iter().all(|(kind, revision)| cache.revision(kind).is_none_or(|known| known >= *revision))
+        };
+        let wait = async {
+            while !seen() {
+                if delivered.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // Later than that the controller works with what it has, as the real ones do.
+        let _ = tokio::time::timeout(EXPECTATIONS, wait).await;
+    }
+}
+
+/// What writes for one controller.
+struct Hand {
+    office: Arc<Office>,
+    component: &'static str,
+    chance: Chance,
+    /// The events told so far, by what they say: the name of each and how often it was told.
+    events: BTreeMap<(String, String, String), (Key, u64)>,
+}
+
+impl Hand {
+    /// Carries a write out; the answer is the revision that it made, if it says one.
+    async fn perform(&mut self, write: &Write) -> Result<Option<u64>, kube::Error> {
+        let setting = &self.office.setting;
+        let latency = self.chance.draw(setting.latency);
+        if !latency.is_zero() {
+            sleep(latency).await;
+        }
+        let request = match write.request(&setting.agent) {
+            Some(request) => request,
+            None => self.event(write),
+        };
+        let answer = self.office.setting.client.request::<Value>(request).await;
+        match answer {
+            Ok(object) => {
+                if let Some(event) = write.told(object["metadata"]["name"].as_str().unwrap_or_default()) {
+                    let told = self.event(&event);
+                    // An event that gets lost is lost, as with the real recorder.
+                    let _ = self.office.setting.client.request::<Value>(told).await;
+                }
+                let revision = object["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse().ok());
+                Ok(revision.filter(|_| write.kind != Kind::EVENT))
+            }
+            Err(kube::Error::Api(status)) if write.forgives(status.code) => Ok(None),
+            // An event that gets lost is lost, as with the real recorder.
+            Err(_) if matches!(write.act, Act::Event { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The request that tells an event, or counts it once more.
+    fn event(&mut self, write: &Write) -> http::Request<Vec<u8>> {
+        let Act::Event { about, kind, reason, message } = &write.act else {
+            unreachable!("only events have no request of their own")
+        };
+        let setting = &self.office.setting;
+        let now = setting.clock.now();
+        let text = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let said = (about["uid"].to_string() + &about["fieldPath"].to_string(), reason.clone(), message.clone());
+        if let Some((key, count)) = self.events.get_mut(&said) {
+            *count += 1;
+            let body = json!({"count": *count, "lastTimestamp": text}).to_string();
+            let path = Kind::EVENT.object(key);
+            return request("PATCH", &path, &setting.agent, "application/strategic-merge-patch+json", body.into());
+        }
+        let name = about["name"].as_str().unwrap_or_default();
+        let namespace = about["namespace"].as_str().filter(|namespace| !namespace.is_empty()).unwrap_or("default");
+        // As the real recorder names them, by the nanosecond; the last digits tell apart what is said at once.
+        let nanos = u128::try_from(now.as_nanosecond()).unwrap_or_default() + u128::from(self.chance.below(1000));
+        let key = Key::new(namespace, format!("{name}.{nanos:x}"));
+        self.events.insert(said, (key.clone(), 1));
+        let event = json!({
+            "apiVersion": "v1", "kind": "Event",
+            "metadata": {"name": key.name, "namespace": key.namespace},
+            "involvedObject": about, "reason": reason, "message": message, "type": kind, "count": 1,
+            "source": {"component": self.component, "host": setting.host},
+            "firstTimestamp": text, "lastTimestamp": text, "eventTime": null,
+            "reportingComponent": self.component, "reportingInstance": setting.host,
+        });
+        let path = Kind::EVENT.collection(&key.namespace);
+        request("POST", &path, &setting.agent, "application/json", event.to_string().into())
+    }
+}
