@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use crate::id::StepId;
+use crate::id::{CheckId, StepId};
 
 use super::clean;
 
@@ -13,8 +13,28 @@ pub(super) fn anchor(step: &StepId) -> String {
 /// The anchor as the fragment of a link; brackets and the like are percent-encoded,
 /// because those who make links clickable in a plain text stop at them.
 pub(super) fn fragment(step: &StepId) -> String {
+    to_anchor(&anchor(step))
+}
+
+/// A check's anchor in the page, `/check/file-states[03]`.
+pub(super) fn check_anchor(check: &CheckId) -> String {
+    format!("/check/{}", clean::line(check.as_str()).replace(' ', "_"))
+}
+
+/// The anchor of the nth deciding moment of a check.
+pub(super) fn moment_anchor(check: &CheckId, n: usize) -> String {
+    format!("{}/moment/{}", check_anchor(check), n + 1)
+}
+
+/// A link to a check.
+pub(super) fn to_check(check: &CheckId) -> String {
+    to_anchor(&check_anchor(check))
+}
+
+/// A link to any anchor of the page.
+pub(super) fn to_anchor(anchor: &str) -> String {
     let mut link = String::from("#");
-    encode(&anchor(step), &mut link);
+    encode(anchor, &mut link);
     link
 }
 

@@ -6,9 +6,11 @@
 
 mod clean;
 mod digest;
+mod fault;
 mod html;
 mod junit;
 mod link;
+mod proof;
 #[cfg(test)]
 mod sample;
 mod summary;

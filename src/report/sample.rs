@@ -1,5 +1,7 @@
 //! Runs for the tests of every report, told as stories.
 
+mod checks;
+
 use serde_json::{Value, json};
 
 use crate::event::{
@@ -8,6 +10,8 @@ use crate::event::{
 };
 use crate::id::StepId;
 use crate::view::{RunView, Story, hostile, node, red};
+
+pub(super) use checks::{checked, flips, held, unseen, violated};
 
 /// Every kind of run that a report must tell well, by name.
 pub(super) fn all() -> Vec<(&'static str, RunView)> {
@@ -26,6 +30,12 @@ pub(super) fn all() -> Vec<(&'static str, RunView)> {
         ("sixty", sixty().view()),
         ("retry", retry().view()),
         ("late-group", late_group().view()),
+        ("checked", checks::checked().view()),
+        ("held", checks::held().view()),
+        ("unseen", checks::unseen().view()),
+        ("violated", checks::violated()),
+        ("recorded", checks::recorded().view()),
+        ("flips", checks::flips().view()),
         ("empty", Story::new(Vec::new()).finish(Verdict::Pass, "nothing to do").view()),
     ]
 }
@@ -586,6 +596,7 @@ pub(super) fn told(text: &str) -> RunView {
     start.flags = vec![text.into()];
     start.secrets = vec![text.into()];
     start.covers = vec![text.into()];
+    start.checks = checks::told(text);
     if let Some(cluster) = &mut start.cluster {
         cluster.context = text.into();
         cluster.server = text.into();
@@ -610,7 +621,7 @@ pub(super) fn told(text: &str) -> RunView {
     }
     story = story.progress(first.as_str(), text, &[text]);
     let outputs = [(text.to_owned(), Value::from(text))].into_iter().collect();
-    story
+    let story = story
         .and(EventKind::StepFinished {
             step: first.clone(),
             outcome: Outcome::Failed,
@@ -620,9 +631,8 @@ pub(super) fn told(text: &str) -> RunView {
         .block(second.as_str(), first.as_str(), Outcome::Failed)
         .start("third")
         .end("third", Outcome::Errored, Some(failure))
-        .warn(text)
-        .finish(Verdict::Fail, text)
-        .view()
+        .warn(text);
+    checks::tell(story, text).finish(Verdict::Fail, text).view()
 }
 
 /// Every sample as every report, left in the folder that `LARIAT_SAMPLES` names for

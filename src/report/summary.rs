@@ -3,8 +3,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::clock::Elapsed;
-use crate::event::{CancelReason, Class, ClusterIdentity, Outcome, Verdict};
-use crate::view::{Row, RunView, Totals};
+use crate::event::{Blind, CancelReason, Class, ClusterIdentity, Moment, Outcome, Verdict};
+use crate::view::{CheckRow, Row, RunView, Totals};
 
 /// The run in a few facts, for scripts: what `summary.json` holds.
 ///
@@ -49,10 +49,18 @@ struct Summary<'a> {
     cancelled: Option<Cancelled>,
     /// How many of the plan's own steps went which way.
     counts: Counts,
+    /// How many checks went which way, each round and cell by itself; those that only report are not among them.
+    checks: CheckCounts,
     /// The same for clean-up steps, which are never in the verdict.
     cleanup: Counts,
     /// What failed, errored or stayed undecided by itself, in plan order.
     failing: Vec<Failing<'a>>,
+    /// Checks that were violated, errored or stayed undecided, in plan order.
+    failing_checks: Vec<FailingCheck<'a>>,
+    /// What checks measured that only report, all rounds of one together.
+    measured: Vec<MeasuredCheck<'a>>,
+    /// What was watched, and when it was not seen.
+    watched: Watched<'a>,
     /// The same for clean-up.
     cleanup_failing: Vec<Failing<'a>>,
     /// Requirements that the plan or a step covers.
@@ -101,6 +109,99 @@ struct Counts {
     not_run: usize,
 }
 
+/// As `Counts`; `unfinished` had their window open when the record ends.
+#[derive(Serialize)]
+struct CheckCounts {
+    checks: usize,
+    passed: usize,
+    failed: usize,
+    errored: usize,
+    inconclusive: usize,
+    cancelled: usize,
+    skipped: usize,
+    blocked: usize,
+    unfinished: usize,
+    not_run: usize,
+}
+
+#[derive(Serialize)]
+struct FailingCheck<'a> {
+    check: &'a str,
+    /// `never`, `always`, `constant`, `transitions`, `sequence`, `recovers` or `count`.
+    operator: &'a str,
+    claim: &'a str,
+    /// `failed`, `errored` or `inconclusive`; null if it was seen broken and never judged.
+    outcome: Option<Outcome>,
+    message: String,
+    /// Where it is written.
+    file: &'a str,
+    line: usize,
+    /// When its window was open, in seconds since the start.
+    from: Option<f64>,
+    to: Option<f64>,
+    tracks: u64,
+    versions: u64,
+    /// The events that decided it.
+    moments: Vec<Decided<'a>>,
+    /// Spells that put it in doubt.
+    unseen: Vec<Unseen<'a>>,
+    /// What would have decided it.
+    wanted: &'a str,
+}
+
+#[derive(Serialize)]
+struct Decided<'a> {
+    /// The number of the event in the journal.
+    event: u64,
+    after: f64,
+    track: &'a str,
+    uid: &'a str,
+    version: &'a str,
+    say: &'a str,
+    diff: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Unseen<'a> {
+    /// What was watched; null where a check says which spell put it in doubt.
+    watch: Option<String>,
+    from: f64,
+    to: f64,
+    reason: &'a str,
+    /// Whether versions may be missing; else they only came late.
+    gap: bool,
+}
+
+#[derive(Serialize)]
+struct MeasuredCheck<'a> {
+    check: &'a str,
+    /// How many rounds there are.
+    rounds: usize,
+    /// In how many of them it held.
+    held: usize,
+    measured: Vec<MeasuredThing<'a>>,
+}
+
+#[derive(Serialize)]
+struct MeasuredThing<'a> {
+    what: &'a str,
+    /// In how many rounds it was seen, of how many that were judged.
+    seen: usize,
+    rounds: usize,
+    spells: u64,
+    /// Seconds; null if it was never seen.
+    shortest: Option<f64>,
+    median: Option<f64>,
+    longest: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Watched<'a> {
+    watches: usize,
+    versions: u64,
+    unseen: Vec<Unseen<'a>>,
+}
+
 #[derive(Serialize)]
 struct Failing<'a> {
     step: &'a str,
@@ -127,9 +228,10 @@ struct Failing<'a> {
 #[derive(Serialize)]
 struct Requirement<'a> {
     id: &'a str,
-    /// Whether every step that covers it passed, and there is one.
+    /// Whether every step and check that covers it passed, and there is one.
     held: bool,
     steps: Vec<&'a str>,
+    checks: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -158,13 +260,22 @@ impl<'a> Summary<'a> {
             seed: start.seed,
             cancelled: view.cancelled.map(|(at, by)| Cancelled { by, after: seconds(at) }),
             counts: Counts::of(view.totals()),
+            checks: CheckCounts::of(view.check_totals()),
             cleanup: Counts::of(view.cleanup_totals()),
             failing: view.culprits().into_iter().map(|culprit| Failing::of(culprit.row, &culprit.blocked)).collect(),
+            failing_checks: view.check_failures().into_iter().map(|row| FailingCheck::of(view, row)).collect(),
+            measured: measured(view),
+            watched: Watched::of(view),
             cleanup_failing: view.cleanup_failures().into_iter().map(|row| Failing::of(row, &[])).collect(),
             requirements: view
                 .requirements()
                 .into_iter()
-                .map(|found| Requirement { id: found.id, held: found.held(), steps: ids(&found.rows) })
+                .map(|found| Requirement {
+                    id: found.id,
+                    held: found.held(),
+                    steps: ids(&found.rows),
+                    checks: found.checks.iter().map(|row| row.node.id.as_str()).collect(),
+                })
                 .collect(),
             warnings: view.warnings.iter().map(|(_, message)| message.as_str()).collect(),
             repro: &start.repro,
@@ -194,6 +305,105 @@ impl Counts {
             unfinished: totals.running,
             not_run: totals.not_run,
         }
+    }
+}
+
+impl CheckCounts {
+    fn of(totals: Totals) -> Self {
+        Self {
+            checks: totals.steps,
+            passed: totals.passed,
+            failed: totals.failed,
+            errored: totals.errored,
+            inconclusive: totals.inconclusive,
+            cancelled: totals.cancelled,
+            skipped: totals.skipped,
+            blocked: totals.blocked,
+            unfinished: totals.running,
+            not_run: totals.not_run,
+        }
+    }
+}
+
+impl<'a> FailingCheck<'a> {
+    fn of(view: &RunView, row: &'a CheckRow) -> Self {
+        let window = row.window(view.last);
+        let finding = row.finding.as_ref();
+        let decided = |moment: &'a Moment| Decided {
+            event: moment.event,
+            after: seconds(moment.at),
+            track: &moment.track,
+            uid: &moment.uid,
+            version: &moment.version,
+            say: &moment.say,
+            diff: &moment.diff,
+        };
+        let unseen = |blind: &'a Blind| Unseen {
+            watch: None,
+            from: seconds(blind.from),
+            to: seconds(blind.to),
+            reason: &blind.reason,
+            gap: blind.gap,
+        };
+        Self {
+            check: row.node.id.as_str(),
+            operator: &row.node.operator,
+            claim: &row.node.claim,
+            outcome: row.outcome(),
+            message: row.message(),
+            file: &row.node.file,
+            line: row.node.line,
+            from: window.map(|(from, _)| seconds(from)),
+            to: window.map(|(_, to)| seconds(to)),
+            tracks: finding.map_or(0, |finding| finding.tracks),
+            versions: finding.map_or(0, |finding| finding.versions),
+            moments: row.moments().into_iter().map(decided).collect(),
+            unseen: finding.map_or(&[][..], |finding| &finding.blind).iter().map(unseen).collect(),
+            wanted: finding.map_or("", |finding| &finding.wanted),
+        }
+    }
+}
+
+/// Series of checks of which at least one round only reports.
+fn measured(view: &RunView) -> Vec<MeasuredCheck<'_>> {
+    let series = view.series().into_iter().filter(|series| series.rows.iter().any(|row| !row.counts()));
+    series
+        .map(|series| MeasuredCheck {
+            check: series.id.as_str(),
+            rounds: series.rows.len(),
+            held: series.rows.iter().filter(|row| row.outcome() == Some(Outcome::Passed)).count(),
+            measured: series
+                .measured()
+                .into_iter()
+                .map(|found| {
+                    let lengths = found.lengths();
+                    let length = |n: usize| lengths.map(|lengths| seconds(lengths[n]));
+                    MeasuredThing {
+                        what: found.what,
+                        seen: found.seen,
+                        rounds: found.rounds,
+                        spells: found.spells.len() as u64 + found.more,
+                        shortest: length(0),
+                        median: length(1),
+                        longest: length(2),
+                    }
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+impl<'a> Watched<'a> {
+    fn of(view: &'a RunView) -> Self {
+        let lapses = view.watches.iter().flat_map(|watch| watch.lapses.iter().map(move |lapse| (watch, lapse)));
+        let unseen = lapses.map(|(watch, lapse)| Unseen {
+            watch: Some(watch.asks()),
+            from: seconds(lapse.from),
+            to: seconds(lapse.to),
+            reason: &lapse.reason,
+            gap: lapse.is_gap(),
+        });
+        Self { watches: view.watches.len(), versions: view.versions(), unseen: unseen.collect() }
     }
 }
 
@@ -271,6 +481,18 @@ mod tests {
             "unfinished": 0,
             "not_run": 0
           },
+          "checks": {
+            "checks": 0,
+            "passed": 0,
+            "failed": 0,
+            "errored": 0,
+            "inconclusive": 0,
+            "cancelled": 0,
+            "skipped": 0,
+            "blocked": 0,
+            "unfinished": 0,
+            "not_run": 0
+          },
           "cleanup": {
             "steps": 1,
             "passed": 0,
@@ -308,6 +530,13 @@ mod tests {
               ]
             }
           ],
+          "failing_checks": [],
+          "measured": [],
+          "watched": {
+            "watches": 0,
+            "versions": 0,
+            "unseen": []
+          },
           "cleanup_failing": [
             {
               "step": "logs",
@@ -334,7 +563,8 @@ mod tests {
               "held": true,
               "steps": [
                 "install"
-              ]
+              ],
+              "checks": []
             },
             {
               "id": "C5",
@@ -342,7 +572,8 @@ mod tests {
               "steps": [
                 "restart[01]/kill",
                 "restart[01]/back"
-              ]
+              ],
+              "checks": []
             }
           ],
           "warnings": [],

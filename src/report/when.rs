@@ -24,6 +24,12 @@ pub(super) fn span(span: Elapsed) -> String {
     crate::text::duration(span.duration())
 }
 
+/// A span or a time since the start to the millisecond, for what happens in milliseconds: `135.104s`.
+pub(super) fn exact_span(span: Elapsed) -> String {
+    let millis = span.0 / 1_000;
+    format!("{}.{:03}s", millis / 1_000, millis % 1_000)
+}
+
 /// `2026-01-01T00:10:00.25Z`, with all that is known of a second.
 pub(super) fn exact(view: &RunView, at: Elapsed) -> String {
     instant(view, at).to_string()

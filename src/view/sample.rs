@@ -292,6 +292,11 @@ impl Story {
         self.and(EventKind::CheckSkipped { check: check_id(check), reason })
     }
 
+    /// The present time.
+    pub(crate) fn now(&self) -> Elapsed {
+        self.now
+    }
+
     /// Skips a step because one that it needs did not pass.
     pub(crate) fn block(self, id: &str, need: &str, outcome: Outcome) -> Self {
         self.skip(id, SkipReason::Need { step: step(need), outcome })

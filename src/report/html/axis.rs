@@ -7,18 +7,20 @@ pub(super) struct Axis {
     pub(super) left: f64,
     /// How long it is drawn.
     pub(super) width: f64,
+    /// The moment at its left end.
+    pub(super) from: Elapsed,
     /// How long it lasts.
     pub(super) span: Elapsed,
 }
 
 impl Axis {
-    /// Where a moment is.
+    /// Where a moment is; what lies outside is at the nearer end.
     pub(super) fn x(self, at: Elapsed) -> f64 {
-        let part = ratio(at.0, self.span.0.max(1));
+        let part = ratio(at.since(self.from).0, self.span.0.max(1));
         self.left + self.width * part.min(1.0)
     }
 
-    /// At most ten round moments, the start among them.
+    /// At most ten round moments, the start among them if it is on the line.
     pub(super) fn ticks(self) -> Vec<Elapsed> {
         const ROUND: [u64; 22] = [
             1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000,
@@ -27,7 +29,9 @@ impl Axis {
         let span = self.span.0 / 1_000;
         let last = ROUND[ROUND.len() - 1];
         let step = ROUND.into_iter().find(|step| span / step < 10).unwrap_or_else(|| last * (span / last / 10 + 1));
-        (0..=span / step).map(|n| Elapsed(n * step * 1_000)).collect()
+        let first = (self.from.0 / 1_000).div_ceil(step);
+        let end = self.from.0 / 1_000 + span;
+        (first..=end / step).map(|n| Elapsed(n * step * 1_000)).collect()
     }
 }
 
@@ -61,9 +65,15 @@ mod tests {
             (3_600_000, 7, 3_600_000),
             (90_000_000, 9, 86_400_000),
         ] {
-            let axis = Axis { left: 0.0, width: 100.0, span: Elapsed(span * 1_000) };
+            let axis = Axis { left: 0.0, width: 100.0, from: Elapsed(0), span: Elapsed(span * 1_000) };
             let ticks = axis.ticks();
             assert_eq!((ticks.len(), ticks.last()), (count, Some(&Elapsed(last * 1_000))), "{span}");
         }
+        let part = Axis { left: 0.0, width: 100.0, from: Elapsed(130_400_000), span: Elapsed(4_000_000) };
+        assert_eq!(part.ticks().first(), Some(&Elapsed(130_500_000)));
+        assert_eq!(
+            [130_400_000, 132_400_000, 1, 900_000_000].map(|at| px(part.x(Elapsed(at)))),
+            ["0.0", "50.0", "0.0", "100.0"]
+        );
     }
 }

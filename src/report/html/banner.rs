@@ -5,7 +5,7 @@ use crate::clock::Elapsed;
 use crate::event::{NodeKind, Verdict};
 use crate::report::{clean, link};
 use crate::text;
-use crate::view::{Row, RunView};
+use crate::view::{Row, RunView, Totals};
 
 /// More rounds than this are counted, and only those that did not pass are named.
 const ROUNDS: usize = 40;
@@ -44,21 +44,13 @@ pub(super) fn write(page: &mut Markup, view: &RunView) {
     page.raw("</div>\n");
     facts(page, view);
     page.raw("</header>\n");
-    sections(page);
+    sections(page, view);
 }
 
 fn counts(page: &mut Markup, view: &RunView) {
     page.raw("<ul class=\"counts\" aria-label=\"Steps by outcome\">");
     let totals = view.totals();
-    for mark in Mark::ALL {
-        let count = mark.count(&totals);
-        if count > 0 {
-            page.open("li", &[("class", &mark.class())]);
-            mark.draw(page);
-            page.raw(" <b>").text(&count.to_string()).raw("</b> ");
-            page.text(mark.word()).raw("</li>");
-        }
-    }
+    count(page, &totals);
     let of = format!("of {}", text::count(totals.steps, "step"));
     page.element("li", &[("class", &"of")], &of);
     let cleanup = view.cleanup_totals();
@@ -67,6 +59,34 @@ fn counts(page: &mut Markup, view: &RunView) {
         page.element("li", &[("class", &"of")], &said);
     }
     page.raw("</ul>\n");
+    let (checks, reports) = (view.check_totals(), view.report_totals());
+    if checks.steps + reports.steps == 0 {
+        return;
+    }
+    page.raw("<ul class=\"counts\" aria-label=\"Checks by outcome\">");
+    count(page, &checks);
+    page.element("li", &[("class", &"of")], &format!("of {}", text::count(checks.steps, "check")));
+    if reports.steps > 0 {
+        let said = format!("{} more only measured", reports.steps);
+        page.element("li", &[("class", &"of")], &said);
+    }
+    let gaps = view.watches.iter().flat_map(|watch| &watch.lapses).filter(|lapse| lapse.is_gap()).count();
+    if gaps > 0 {
+        page.element("li", &[("class", &"of")], &format!("{} in what was watched", text::count(gaps, "gap")));
+    }
+    page.raw("</ul>\n");
+}
+
+fn count(page: &mut Markup, totals: &Totals) {
+    for mark in Mark::ALL {
+        let count = mark.count(totals);
+        if count > 0 {
+            page.open("li", &[("class", &mark.class())]);
+            mark.draw(page);
+            page.raw(" <b>").text(&count.to_string()).raw("</b> ");
+            page.text(mark.word()).raw("</li>");
+        }
+    }
 }
 
 /// One mark for each round of each repeat.
@@ -140,9 +160,15 @@ fn fact(page: &mut Markup, name: &'static str, value: &str) {
     page.element("dd", &[], &clean::ellipsis(value, 90)).raw("</div>\n");
 }
 
-fn sections(page: &mut Markup) {
+fn sections(page: &mut Markup, view: &RunView) {
     page.raw("<nav aria-label=\"Sections\"><ul>");
     page.raw("<li><a href=\"#failures\">Failures</a></li>");
+    if !view.checks.is_empty() || !view.watches.is_empty() {
+        page.raw("<li><a href=\"#checks\">Checks</a></li>");
+    }
+    if view.checks.iter().filter_map(|row| row.finding.as_ref()).any(|finding| !finding.lanes.is_empty()) {
+        page.raw("<li><a href=\"#lanes\">Objects</a></li>");
+    }
     page.raw("<li><a href=\"#graph\">Graph</a></li>");
     page.raw("<li><a href=\"#time\">Time</a></li>");
     page.raw("<li><a href=\"#steps\">Steps</a></li>");

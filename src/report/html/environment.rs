@@ -2,7 +2,8 @@ use super::evidence::write_value;
 use super::failures::to_row;
 use super::mark::Mark;
 use super::markup::Markup;
-use crate::event::Outcome;
+use super::proof::to_check;
+use crate::event::Verdict;
 use crate::report::clean;
 use crate::text;
 use crate::view::{Requirement, RunView};
@@ -29,7 +30,7 @@ fn requirements(page: &mut Markup, view: &RunView) {
     if requirements.is_empty() {
         return;
     }
-    page.raw("<table><caption>Requirements</caption><thead><tr><th scope=\"col\">Id</th><th scope=\"col\">In this run</th><th scope=\"col\">Steps that cover it</th></tr></thead><tbody>\n");
+    page.raw("<table><caption>Requirements</caption><thead><tr><th scope=\"col\">Id</th><th scope=\"col\">In this run</th><th scope=\"col\">Steps and checks that cover it</th></tr></thead><tbody>\n");
     for requirement in &requirements {
         page.raw("<tr>").element("th", &[("scope", &"row")], &clean::brief(requirement.id));
         page.raw("<td>");
@@ -46,22 +47,33 @@ fn requirements(page: &mut Markup, view: &RunView) {
         if requirement.rows.len() > 40 {
             page.text(&format!(" and {} more", requirement.rows.len() - 40));
         }
+        for (n, row) in requirement.checks.iter().enumerate().take(40) {
+            if n + requirement.rows.len() > 0 {
+                page.raw(", ");
+            }
+            Mark::of_check(row).draw(page);
+            page.raw(" ");
+            to_check(page, row);
+        }
+        if requirement.checks.len() > 40 {
+            page.text(&format!(" and {} more checks", requirement.checks.len() - 40));
+        }
         page.raw("</td></tr>\n");
     }
     page.raw("</tbody></table>\n");
 }
 
 fn said(page: &mut Markup, requirement: &Requirement<'_>) {
-    let failing = requirement.rows.iter().filter(|row| row.is_failing());
-    let worst = failing.max_by_key(|row| row.outcome().map(Outcome::verdict));
+    let worst = requirement.worst().filter(|verdict| *verdict > Verdict::Cancelled);
+    let is_covered = !requirement.rows.is_empty() || !requirement.checks.is_empty();
     match (requirement.held(), worst) {
         (true, _) => Mark::Passed.say(page),
-        (false, Some(row)) => Mark::of(row).say(page),
-        (false, None) if requirement.rows.is_empty() => {
-            page.raw("covered by no step");
+        (false, Some(verdict)) => Mark::from(verdict).say(page),
+        (false, None) if !is_covered => {
+            page.raw("covered by no step and no check");
         }
         (false, None) => {
-            page.raw("not shown: not every step that covers it ran");
+            page.raw("not shown: not everything that covers it ran");
         }
     }
     if !requirement.listed {

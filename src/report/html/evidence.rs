@@ -184,8 +184,13 @@ fn block(page: &mut Markup, title: &str, text: &str) {
 fn diff(page: &mut Markup, title: &str, text: &str) {
     let title = clean::brief(title);
     page.element("p", &[("class", &"block-title")], &title);
-    page.open("pre", &[("class", &"diff"), ("tabindex", &0), ("role", &"group"), ("aria-label", &title)]);
-    for line in clean::cut(text, LONGEST).lines() {
+    diff_lines(page, &title, clean::cut(text, LONGEST).lines());
+}
+
+/// Lines that begin with a blank, `+` or `-`, one below the other.
+pub(super) fn diff_lines<'t>(page: &mut Markup, label: &str, lines: impl Iterator<Item = &'t str>) {
+    page.open("pre", &[("class", &"diff"), ("tabindex", &0), ("role", &"group"), ("aria-label", &label)]);
+    for line in lines {
         match line.chars().next() {
             Some('+') => page.element("ins", &[], line),
             Some('-') => page.element("del", &[], line),

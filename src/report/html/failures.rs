@@ -1,11 +1,11 @@
 use super::mark::Mark;
 use super::markup::Markup;
-use super::timeline;
 use super::times::{moment, took};
-use crate::event::{Class, Failure, Outcome};
+use super::{proof, timeline};
+use crate::event::{Class, Failure, Outcome, Verdict};
 use crate::report::{clean, link};
 use crate::text;
-use crate::view::{Culprit, Row, RunView};
+use crate::view::{CheckRow, Culprit, Row, RunView};
 
 /// More failures than this are named and not told.
 const TOLD: usize = 40;
@@ -17,23 +17,18 @@ const LINES: usize = 20;
 pub(super) fn write(page: &mut Markup, view: &RunView) {
     page.raw("<section id=\"failures\" aria-labelledby=\"h-failures\">\n");
     page.raw("<h2 id=\"h-failures\">What went wrong</h2>\n");
-    let mut culprits = view.culprits();
-    culprits.sort_by_key(|culprit| {
-        let verdict = culprit.row.outcome().map(Outcome::verdict);
-        (std::cmp::Reverse(verdict), culprit.row.ended)
-    });
+    let wrongs = wrongs(view);
     let unfinished: Vec<&Row> = view.running();
-    if culprits.is_empty() && unfinished.is_empty() && view.cancelled.is_none() {
+    if wrongs.is_empty() && unfinished.is_empty() && view.cancelled.is_none() {
         page.raw("<p class=\"none\">Nothing.</p>\n");
     }
-    for (n, culprit) in culprits.iter().take(TOLD).enumerate() {
-        tell(page, view, culprit, n);
+    for (n, wrong) in wrongs.iter().take(TOLD).enumerate() {
+        match wrong {
+            Wrong::Step(culprit) => tell(page, view, culprit, n),
+            Wrong::Check(row) => proof::tell(page, view, row, n == 0),
+        }
     }
-    if culprits.len() > TOLD {
-        page.raw("<p>Failed too: ");
-        names(page, culprits[TOLD..].iter().map(|culprit| culprit.row));
-        page.raw(".</p>\n");
-    }
+    also(page, wrongs.get(TOLD..).unwrap_or_default());
     for row in unfinished.iter().take(TOLD) {
         tell_unfinished(page, view, row);
     }
@@ -41,6 +36,53 @@ pub(super) fn write(page: &mut Markup, view: &RunView) {
     apart(page, view);
     warnings(page, view);
     page.raw("</section>\n");
+}
+
+/// What spoiled a run.
+enum Wrong<'a> {
+    Step(Culprit<'a>),
+    Check(&'a CheckRow),
+}
+
+/// The worst first, and among equals the earliest.
+fn wrongs(view: &RunView) -> Vec<Wrong<'_>> {
+    let steps = view.culprits().into_iter().map(|culprit| {
+        let verdict = culprit.row.outcome().map(Outcome::verdict);
+        (verdict, culprit.row.ended, Wrong::Step(culprit))
+    });
+    let checks = view.check_failures().into_iter().map(|row| {
+        let verdict = row.outcome().map_or(Verdict::Fail, Outcome::verdict);
+        (Some(verdict), row.violated.as_ref().map(|(at, _)| *at).or(row.ended), Wrong::Check(row))
+    });
+    let mut all: Vec<_> = steps.chain(checks).collect();
+    all.sort_by_key(|(verdict, at, _)| (std::cmp::Reverse(*verdict), *at));
+    all.into_iter().map(|(_, _, wrong)| wrong).collect()
+}
+
+/// Whether a check's evidence stands among the failures; else its row in the table has it.
+pub(super) fn is_told(view: &RunView, row: &CheckRow) -> bool {
+    let is = |wrong: &Wrong<'_>| matches!(wrong, Wrong::Check(told) if told.node.id == row.node.id);
+    row.is_failing() && wrongs(view).iter().take(TOLD).any(is)
+}
+
+fn also(page: &mut Markup, rest: &[Wrong<'_>]) {
+    if rest.is_empty() {
+        return;
+    }
+    page.raw("<p>Failed too: ");
+    for (n, wrong) in rest.iter().take(LINES).enumerate() {
+        if n > 0 {
+            page.raw(", ");
+        }
+        match wrong {
+            Wrong::Step(culprit) => to_row(page, culprit.row),
+            Wrong::Check(row) => proof::to_check(page, row),
+        }
+    }
+    if rest.len() > LINES {
+        page.text(&format!(" and {} more", rest.len() - LINES));
+    }
+    page.raw(".</p>\n");
 }
 
 fn tell(page: &mut Markup, view: &RunView, culprit: &Culprit<'_>, n: usize) {
@@ -60,7 +102,7 @@ fn tell(page: &mut Markup, view: &RunView, culprit: &Culprit<'_>, n: usize) {
         last_seen(page, row);
     }
     when(page, view, row);
-    place(page, view, row);
+    place(page, view, &row.node.file, row.node.line);
     if !culprit.blocked.is_empty() {
         page.raw("<div><dt>Blocked by it</dt><dd>");
         names(page, culprit.blocked.iter().copied());
@@ -75,7 +117,7 @@ fn tell_unfinished(page: &mut Markup, view: &RunView, row: &Row) {
     page.raw("<dl class=\"why\">\n");
     last_seen(page, row);
     when(page, view, row);
-    place(page, view, row);
+    place(page, view, &row.node.file, row.node.line);
     page.raw("</dl>\n</article>\n");
 }
 
@@ -95,7 +137,7 @@ fn open(page: &mut Markup, row: &Row, kind: &str, is_first: bool) {
     }
 }
 
-fn list(page: &mut Markup, name: &'static str, lines: &[String]) {
+pub(super) fn list(page: &mut Markup, name: &'static str, lines: &[String]) {
     if lines.is_empty() {
         return;
     }
@@ -153,27 +195,27 @@ fn when(page: &mut Markup, view: &RunView, row: &Row) {
 }
 
 /// File and line, with what is written there.
-fn place(page: &mut Markup, view: &RunView, row: &Row) {
+pub(super) fn place(page: &mut Markup, view: &RunView, file: &str, line: usize) {
     page.raw("<div><dt>Where</dt><dd>");
-    let lines = written(view, row);
+    let (lines, place) = (written(view, file, line), format!("{file}:{line}"));
     if lines.is_empty() {
-        page.element("code", &[], &row.place());
+        page.element("code", &[], &place);
     } else {
-        page.raw("<details><summary>").element("code", &[], &row.place());
+        page.raw("<details><summary>").element("code", &[], &place);
         page.raw("</summary>").element("pre", &[], &lines.join("\n"));
         page.raw("</details>");
     }
     page.raw("</dd></div>\n");
 }
 
-/// The step's table in the plan, up to the next header.
-fn written<'a>(view: &'a RunView, row: &Row) -> Vec<&'a str> {
+/// The table in the plan, up to the next header.
+fn written<'a>(view: &'a RunView, path: &str, line: usize) -> Vec<&'a str> {
     let files = &view.start.files;
-    let Some(file) = files.iter().find(|file| file.path == row.node.file) else {
+    let Some(file) = files.iter().find(|file| file.path == path) else {
         return Vec::new();
     };
     let mut lines: Vec<&str> = Vec::new();
-    for line in file.text.lines().skip(row.node.line.saturating_sub(1)) {
+    for line in file.text.lines().skip(line.saturating_sub(1)) {
         if lines.len() == LINES || (!lines.is_empty() && line.starts_with('[')) {
             break;
         }

@@ -1,6 +1,6 @@
 use super::markup::Markup;
 use crate::event::{Outcome, SkipReason, Verdict};
-use crate::view::{Row, RowState, Totals};
+use crate::view::{CheckRow, CheckState, Row, RowState, Totals};
 
 /// A state as the page shows it: always a shape, a letter and a word, so that
 /// nothing hangs on colour.
@@ -44,6 +44,20 @@ impl Mark {
                 Self::Blocked
             }
             RowState::Settled(outcome) => Self::from(outcome),
+        }
+    }
+
+    /// Where a check stands.
+    pub(super) fn of_check(row: &CheckRow) -> Self {
+        match row.state {
+            CheckState::Waiting => Self::NotRun,
+            CheckState::Armed => Self::Unfinished,
+            // Seen broken: no judge can take it back.
+            CheckState::Violated => Self::Failed,
+            CheckState::Settled(Outcome::Skipped) if !row.skip.as_ref().is_some_and(SkipReason::by_choice) => {
+                Self::Blocked
+            }
+            CheckState::Settled(outcome) => Self::from(outcome),
         }
     }
 
@@ -149,10 +163,11 @@ impl From<Verdict> for Mark {
     }
 }
 
-/// Every shape once, for `use`: circle, octagon, triangle, diamond, square, dashed
+/// The hatching of gaps, and every shape once, for `use`: circle, octagon, triangle, diamond, square, dashed
 /// and dotted ones for what did not run. Colours come from where it is used.
 pub(super) const SYMBOLS: &str = concat!(
     r##"<svg width="0" height="0" class="symbols" aria-hidden="true"><defs>"##,
+    r##"<pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><path class="hatch" d="M0 0V6" stroke="#a2460c" stroke-width="3"/></pattern>"##,
     r##"<symbol id="mark-passed" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7.5" fill="currentColor"/><text class="letter" text-anchor="middle" font-size="10" font-weight="700" x="8" y="11.6" fill="#fff">P</text></symbol>"##,
     r##"<symbol id="mark-failed" viewBox="0 0 16 16"><path d="M4.9.5h6.2l4.4 4.4v6.2l-4.4 4.4H4.9L.5 11.1V4.9z" fill="currentColor"/><text class="letter" text-anchor="middle" font-size="10" font-weight="700" x="8" y="11.6" fill="#fff">F</text></symbol>"##,
     r##"<symbol id="mark-errored" viewBox="0 0 16 16"><path d="M8 .2L16 15.6H0z" fill="currentColor" stroke="currentColor" stroke-width="1.5" stroke-linejoin="round"/><text class="letter" text-anchor="middle" font-size="9" font-weight="700" x="8" y="13.9" fill="#fff">E</text></symbol>"##,

@@ -1,7 +1,7 @@
 use ring::digest::{SHA256, digest};
 
 use super::markup::Markup;
-use super::{banner, environment, failures, footer, graph, mark, steps, timeline};
+use super::{banner, checks, environment, failures, footer, graph, lanes, mark, steps, timeline};
 use crate::view::RunView;
 
 /// The page's only style sheet.
@@ -26,6 +26,8 @@ pub fn html(view: &RunView) -> String {
     banner::write(&mut page, view);
     page.raw("<main>\n");
     failures::write(&mut page, view);
+    checks::write(&mut page, view);
+    lanes::write(&mut page, view);
     graph::write(&mut page, view);
     timeline::write(&mut page, view);
     steps::write(&mut page, view);

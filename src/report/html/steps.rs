@@ -5,6 +5,7 @@ use super::mark::Mark;
 use super::markup::Markup;
 use super::timeline;
 use super::times::{since, took};
+use crate::clock::Elapsed;
 use crate::event::When;
 use crate::report::{clean, link, when};
 use crate::text;
@@ -172,7 +173,7 @@ fn is_of_a_step_inside(view: &RunView, row: &Row) -> bool {
 
 /// Where in the run's time it ran.
 fn bar(page: &mut Markup, view: &RunView, row: &Row) {
-    let axis = Axis { left: 0.0, width: 180.0, span: view.took() };
+    let axis = Axis { left: 0.0, width: 180.0, from: Elapsed(0), span: view.took() };
     let Some(spell) = timeline::Spell::of(view, row) else {
         return;
     };

@@ -65,7 +65,7 @@ fn read(html: &str) -> Page {
 impl Page {
     /// Takes in a tag; nothing that runs, loads or styles may be in it.
     fn enter(&mut self, tag: &BytesStart<'_>) {
-        const TAGS: &str = "html head meta title style body a svg defs symbol path text circle rect use g header nav main \
+        const TAGS: &str = "html head meta title style body a svg defs pattern symbol path text circle rect use g header nav main \
             section article footer div span p h1 h2 h3 ul ol li dl dt dd table caption thead tbody tr th td details summary \
             pre code b em strong small time ins del";
         let name = name(tag);
@@ -191,7 +191,7 @@ fn cluster_text_stays_text() {
 
 #[test]
 fn the_same_events_give_the_same_bytes() {
-    for story in [sample::pass(), sample::fail(), sample::sixty()] {
+    for story in [sample::pass(), sample::fail(), sample::sixty(), sample::held(), sample::flips()] {
         let kept: Vec<String> = story.events().iter().map(|event| serde_json::to_string(event).unwrap()).collect();
         let read: Vec<_> = kept.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(html(&RunView::of(&read).unwrap()), html(&story.view()));
@@ -268,6 +268,10 @@ fn an_outcome_is_never_told_by_colour_alone() {
             let word = super::mark::Mark::of(row).word();
             assert!(text.contains(word), "{name}: {word}");
         }
+        for row in &view.checks {
+            let word = super::mark::Mark::of_check(row).word();
+            assert!(text.contains(word), "{name}: {word}");
+        }
     }
 }
 
@@ -275,7 +279,7 @@ fn an_outcome_is_never_told_by_colour_alone() {
 fn colours_are_readable_in_both_schemes() {
     let css = include_str!("page.css");
     let dark = css.find("@media (prefers-color-scheme: dark)").unwrap();
-    for scheme in [&css[..dark], &css[dark..dark + 1_200]] {
+    for scheme in [&css[..dark], &css[dark..dark + 1_500]] {
         let colour = |name: &str| {
             let from = scheme.find(&format!("--{name}: #")).unwrap_or_else(|| panic!("{name}")) + name.len() + 5;
             luminance(&scheme[from..from + 6])
@@ -287,6 +291,9 @@ fn colours_are_readable_in_both_schemes() {
             for ink in inks {
                 assert!(contrast(colour(ink), colour(paper)) >= 4.5, "{ink} on {paper}");
             }
+        }
+        for value in 0..8 {
+            assert!(contrast(colour("ink"), colour(&format!("v{value}"))) >= 4.5, "{value}");
         }
         assert!(contrast(colour("passed"), colour("added")) >= 4.5);
         assert!(contrast(colour("failed"), colour("removed")) >= 4.5);
@@ -304,6 +311,82 @@ fn luminance(hex: &str) -> f64 {
 
 fn contrast(a: f64, b: f64) -> f64 {
     (a.max(b) + 0.05) / (a.min(b) + 0.05)
+}
+
+#[test]
+fn a_violation_is_told_with_the_event_that_decided_it() {
+    let page = squeezed(&page("checked").text);
+    let from = page.find("What went wrong").unwrap();
+    let to = page.find("Its tracks over its window").unwrap();
+    insta::assert_snapshot!(&page[from..to], @r#"What went wrong check/no-second-download[02] never violated No data source pod is launched. 1 object of data-source-pods was there, and none may be Decided by backing-image-ds-same-image: appeared 2026-11-22 14:30:27 UTC, at 27.587s, 1.065s after restart[02] began, 1.065s after restart[02]/kill (pod-kill); event 54, version 4054, uid 6f1d2c3b-0a4e-4c1e-9b1d-0a014b7e1c2d + metadata.name: backing-image-ds-same-image + metadata.labels.longhorn.io/component: backing-image-data-source + spec.nodeName: lab-2 + status.phase: Pending and 1 more, all of them in events.jsonl Claim never = { on = "data-source-pods" } Window while restart[02] ran, from 26.492s to 41.582s; 1 track in 2 versions Where plans/restart.toml:90"#);
+    let from = page.find("check/back-in-time[03] recovers inconclusive").unwrap();
+    let to = page.find("In plan order, the rounds").unwrap();
+    insta::assert_snapshot!(&page[from..to], @r#"check/back-in-time[03] recovers inconclusive Each file is ready again in time. no forbidden change was seen, but versions of files may be missing for 2.1s Claim recovers = { on = "files", that = "o.state == 'ready'", within = "20s" } Window while restart[03] ran, from 41.584s to 62.874s; 3 tracks in 8 versions Not seen 2.1s from 45.879s to 47.979s (gap, versions may be missing): 410 Gone: the version is too old Would decide it a watch without a gap, or the same uid and version of every object before and after it Ignored on 2 of 8 versions the expression could not be evaluated: no such key: state Where plans/restart.toml:90 Checks"#);
+}
+
+#[test]
+fn rounds_of_a_check_stand_together() {
+    let page = squeezed(&page("checked").text);
+    let from = page.find("In plan order, the rounds").unwrap();
+    let to = page.find("What the objects did").unwrap();
+    insta::assert_snapshot!(&page[from..to], @"In plan order, the rounds of one check together Check State Opened (UTC) Open for When it was open check/no-second-download neverNo data source pod is launched. (while each round of restart ran) failed 3 rounds: 2 passed, 1 failed 01 02 03 14:30:13 +13.0s 49.8s in all 3 rounds Round State Opened Open for Examined Found 01 passed +13.0s 13.4s 0 tracks in 0 versions nothing of data-source-pods was ever there 02 failed +26.4s 15.0s 1 track in 2 versions 1 object of data-source-pods was there, and none may be 03 passed +41.5s 21.2s 0 tracks in 0 versions nothing of data-source-pods was ever there The evidence of check/no-second-download[02] is told under what went wrong. check/file-states transitions(while each round of restart ran) inconclusive 3 rounds: 2 passed, 1 inconclusive 01 02 03 14:30:13 +13.0s 49.8s in all 3 rounds Round State Opened Open for Examined Found 01 passed +13.0s 13.4s 3 tracks in 9 versions every change was along an allowed edge 02 passed +26.4s 15.0s 3 tracks in 9 versions every change was along an allowed edge 03 inconclusive +41.5s 21.2s 3 tracks in 8 versions no forbidden change was seen, but versions of files may be missing for 2.1s The evidence of check/file-states[03] is told under what went wrong. check/back-in-time recoversEach file is ready again in time. (while each round of restart ran) inconclusive 3 rounds: 2 passed, 1 inconclusive 01 02 03 14:30:13 +13.0s 49.8s in all 3 rounds Round State Opened Open for Examined Found 01 passed +13.0s 13.4s 3 tracks in 9 versions each of 3 tracks came back within 20s; the longest took 11.2s 02 passed +26.4s 15.0s 3 tracks in 9 versions each of 3 tracks came back within 20s; the longest took 11.2s 03 inconclusive +41.5s 21.2s 3 tracks in 8 versions no forbidden change was seen, but versions of files may be missing for 2.1s The evidence of check/back-in-time[03] is told under what went wrong. check/unknown-then-ready sequenceWhether the short unknown shows at all. (while each round of restart ran) failed only reports 3 rounds: 2 passed, 1 failed 01 02 03 14:30:13 +13.0s 49.8s in all unknown seen in 2 of 3 rounds, 6 times; shortest 9.0s, median 9.0s, longest 16.8s 3 rounds Round State Opened Open for Examined Found 01 passed +13.0s 13.4s 3 tracks in 9 versions 3 of 3 tracks went that way 02 failed +26.4s 15.0s 3 tracks in 9 versions unknown was not seen on same-image[lab-1] 03 passed +41.5s 21.2s 3 tracks in 9 versions 3 of 3 tracks went that way check/identity constantThe image stays the same object. (the whole run) passed 1 of 1 tracks never changed 14:30:00 +0ms 1m05s check/no-crash never(while upgrade ran) blocked it needs upgrade, which failed – – check/leases count(the whole run) inconclusive only reports not measured: the watch of leases was refused: 403 Forbidden – – What was watched 23 versions of objects were recorded by 3 watches. Nothing is missing but where a gap is named. Watch Versions Closing lists Gaps and late spells backingimages.longhorn.io/same-image -n gadget-system 19 1 agreed 2.1s from 45.879s to 47.979s (versions may be missing, and objects had changed): 410 Gone: the version is too old pods -n gadget-system -l app=gadget-node 3 1 agreed 1.4s from 46.579s to 47.979s (nothing is missing): the connection broke and resumed pods -n gadget-system -l longhorn.io/component=backing-image-data-source 1 0 agreed; 1 difference unexplained65.876s gadget-system/backing-image-ds-x: the list has version 4981, the watch never showed it none");
+}
+
+#[test]
+fn lanes_are_drawn_and_told_in_words() {
+    let html = html(&sample::checked().view());
+    let page = read(&html);
+    let section = &html[html.find("<section id=\"lanes\"").unwrap()..html.find("<section id=\"graph\"").unwrap()];
+    let count = |what: &str| section.matches(what).count();
+    let brackets = count("class=\"bracket\"");
+    assert_eq!((brackets, count("url(#hatch)"), count("class=\"s-failed\" aria-label=")), (7, 2, 1));
+    assert_eq!(count(">U</text>"), 9, "three tracks were unknown in three rounds");
+    let text = squeezed(&page.text);
+    let words = &text[text.find("The same in words").unwrap()..text.find("The plan as a graph").unwrap()];
+    insta::assert_snapshot!(words, @"The same in words backing-image-ds-same-image, check/no-second-download[02], from 26.492s: not there 1.0s → Pending 2.9s (violation) → Running 11.0s same-image[lab-1], check/file-states[01], from 13.000s: ready 0.3s → unknown 9.0s → ready 4.1s same-image[lab-1], check/file-states[02], from 26.492s: ready 0.3s → unknown 10.6s → ready 4.1s same-image[lab-1], check/file-states[03], from 41.584s: ready 0.3s → unknown 16.8s → ready 4.1s same-image[lab-2], check/file-states[01], from 13.000s: ready 0.3s → unknown 9.1s → ready 4.0s same-image[lab-2], check/file-states[02], from 26.492s: ready 0.3s → unknown 10.7s → ready 4.0s same-image[lab-2], check/file-states[03], from 41.584s: ready 0.3s → unknown 16.9s → ready 4.0s same-image[lab-3], check/file-states[01], from 13.000s: ready 0.2s → unknown 9.2s → ready 4.0s same-image[lab-3], check/file-states[02], from 26.492s: ready 0.2s → unknown 10.8s → ready 4.0s same-image[lab-3], check/file-states[03], from 41.584s: ready 0.2s → unknown 17.0s → ready 4.0s same-image, check/identity, from 0.000s: 5f1c02de-77aa-4c1e-9b1d-0a014b7e1c2d 1m05s");
+    // The sign leads to the moment whose diff is shown.
+    let link = section.split("class=\"s-failed\" aria-label=").next().unwrap().rsplit("href=\"").next().unwrap();
+    let link = link.split('"').next().unwrap();
+    assert_eq!(link, "#/check/no-second-download%5B02%5D/moment/1");
+}
+
+#[test]
+fn what_is_not_drawn_is_said() {
+    let view = sample::flips().view();
+    let page = squeezed(&check(&view).unwrap().text);
+    assert!(page.contains("60 of 201 lanes are drawn, those of checks that did not hold first"), "{page}");
+    assert!(page.contains("The judges kept no lane of 800 more tracks"));
+    let html = html(&view);
+    assert!(html.contains("values for "), "values too short for a pixel are one block");
+    assert!(html.len() < 400_000, "{}", html.len());
+}
+
+#[test]
+fn a_hundred_thousand_versions_stay_small() {
+    let mut story = Story::checked(vec![node("a", "command")], vec![crate::view::check("c", "never", "a")])
+        .watch(0, crate::view::watched("pods", ""), 0)
+        .arm("c", &[0])
+        .start("a");
+    for n in 0..100_000 {
+        story = story.after(u64::from(n % 10 == 0)).see(0, crate::event::How::Modified, "pod-a");
+    }
+    let lanes = (0..48_u32).map(|track| crate::event::Lane {
+        track: format!("pod-{track}"),
+        segments: (0..120_u64)
+            .map(|n| crate::event::Segment {
+                from: crate::clock::Elapsed(n * 80_000),
+                value: format!("state-{}", n % 7),
+                bad: n % 3 == 0,
+            })
+            .collect(),
+        more: 2_000,
+    });
+    let finding = crate::event::Finding { lanes: lanes.collect(), ..crate::event::Finding::default() };
+    let view = story.pass("a").judge("c", Outcome::Failed, finding).finish(Verdict::Fail, "`c` was violated").view();
+    assert_eq!(view.versions(), 100_000);
+    let html = html(&view);
+    assert!(html.len() < 2_500_000, "{}", html.len());
+    check(&view).unwrap();
 }
 
 #[test]

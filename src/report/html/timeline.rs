@@ -3,35 +3,22 @@ use super::mark::Mark;
 use super::markup::Markup;
 use super::times::{moment, took};
 use crate::clock::Elapsed;
-use crate::event::{NodeKind, Outcome};
+use crate::event::Outcome;
+use crate::report::fault::faults;
 use crate::report::{clean, link, when};
 use crate::text;
 use crate::view::{Row, RunView};
-
-/// Verbs after which things break: a line through the chart for each.
-const DISTURBING: &[&str] = &[
-    "pod-kill",
-    "helm-install",
-    "helm-upgrade",
-    "helm-rollback",
-    "helm-uninstall",
-    "rollout-restart",
-    "scale",
-    "drain",
-    "cordon",
-    "delete",
-];
 
 /// More rows than this are not drawn: the longest and the failed ones stand for them.
 const ROWS: usize = 120;
 
 /// More lines than this would be a curtain.
-const FAULTS: usize = 60;
+pub(super) const FAULTS: usize = 60;
 
 const HEIGHT: f64 = 22.0;
-const TOP: f64 = 58.0;
-const LABEL: f64 = 270.0;
-const WIDTH: f64 = 1150.0;
+pub(super) const TOP: f64 = 58.0;
+pub(super) const LABEL: f64 = 270.0;
+pub(super) const WIDTH: f64 = 1150.0;
 const PLOT: f64 = WIDTH - LABEL - 80.0;
 
 /// Where the time went: one axis, a bar for each step, a line for each disturbance.
@@ -50,7 +37,7 @@ pub(super) fn write(page: &mut Markup, view: &RunView) {
     }
     page.raw("<p class=\"legend\"><span class=\"key running\"></span> running, in the colour of its state; <span class=\"key waiting\"></span> ready and waiting, or between two attempts; <span class=\"key up\"></span> up in the background; <span class=\"key fault\"></span> a disturbance, numbered as below</p>\n");
     draw(page, view, &rows);
-    faults(page, view);
+    list_faults(page, view);
     page.raw("</section>\n");
 }
 
@@ -67,7 +54,7 @@ fn choose<'a>(view: &RunView, ran: &[&'a Row]) -> Vec<&'a Row> {
 }
 
 fn draw(page: &mut Markup, view: &RunView, rows: &[&Row]) {
-    let axis = Axis { left: LABEL, width: PLOT, span: view.took() };
+    let axis = Axis { left: LABEL, width: PLOT, from: Elapsed(0), span: view.took() };
     let height = TOP + HEIGHT * units(rows.len()) + 10.0;
     page.raw("<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Chart of steps in time\">");
     page.open(
@@ -82,6 +69,18 @@ fn draw(page: &mut Markup, view: &RunView, rows: &[&Row]) {
             ("font-size", &12),
         ],
     );
+    ticks(page, view, axis, height);
+    for (n, (_, at)) in faults(view).into_iter().enumerate().take(FAULTS) {
+        fault_line(page, n, axis.x(at), height);
+    }
+    for (n, row) in rows.iter().enumerate() {
+        draw_row(page, view, row, axis, TOP + HEIGHT * units(n));
+    }
+    page.raw("</svg></div>\n");
+}
+
+/// Round moments, as lines with their time since the start and by the wall clock.
+pub(super) fn ticks(page: &mut Markup, view: &RunView, axis: Axis, height: f64) {
     for tick in axis.ticks() {
         let x = px(axis.x(tick));
         page.void(
@@ -104,27 +103,24 @@ fn draw(page: &mut Markup, view: &RunView, rows: &[&Row]) {
     }
     page.element("text", &[("x", &0), ("y", &14), ("class", &"tick")], "since the start");
     page.element("text", &[("x", &0), ("y", &28), ("class", &"tick")], "UTC");
-    for (n, (_, at)) in disturbances(view).into_iter().enumerate().take(FAULTS) {
-        let x = axis.x(at);
-        page.void(
-            "path",
-            &[
-                ("class", &"fault"),
-                ("d", &format!("M{} 46V{}", px(x), px(height - 6.0))),
-                ("stroke", &"#a33"),
-                ("stroke-dasharray", &"3 3"),
-            ],
-        );
-        page.element(
-            "text",
-            &[("x", &px(x)), ("y", &43), ("text-anchor", &"middle"), ("class", &"fault-number")],
-            &(n + 1).to_string(),
-        );
-    }
-    for (n, row) in rows.iter().enumerate() {
-        draw_row(page, view, row, axis, TOP + HEIGHT * units(n));
-    }
-    page.raw("</svg></div>\n");
+}
+
+/// A numbered line through all rows.
+pub(super) fn fault_line(page: &mut Markup, n: usize, x: f64, height: f64) {
+    page.void(
+        "path",
+        &[
+            ("class", &"fault"),
+            ("d", &format!("M{} 46V{}", px(x), px(height - 6.0))),
+            ("stroke", &"#a33"),
+            ("stroke-dasharray", &"3 3"),
+        ],
+    );
+    page.element(
+        "text",
+        &[("x", &px(x)), ("y", &43), ("text-anchor", &"middle"), ("class", &"fault-number")],
+        &(n + 1).to_string(),
+    );
 }
 
 fn draw_row(page: &mut Markup, view: &RunView, row: &Row, axis: Axis, y: f64) {
@@ -163,7 +159,7 @@ fn round_span(span: Elapsed) -> String {
 }
 
 /// Keeps the end of a long id: what leads to it is in the rows above.
-fn shorten(id: &str, most: usize) -> String {
+pub(super) fn shorten(id: &str, most: usize) -> String {
     let count = id.chars().count();
     if count <= most {
         return id.to_owned();
@@ -173,8 +169,8 @@ fn shorten(id: &str, most: usize) -> String {
 }
 
 /// Which disturbance each number is.
-fn faults(page: &mut Markup, view: &RunView) {
-    let faults = disturbances(view);
+fn list_faults(page: &mut Markup, view: &RunView) {
+    let faults = faults(view);
     if faults.is_empty() {
         return;
     }
@@ -195,22 +191,10 @@ fn faults(page: &mut Markup, view: &RunView) {
     }
 }
 
-/// Steps that shake the cluster, and when, in the order in which they began.
-fn disturbances(view: &RunView) -> Vec<(&Row, Elapsed)> {
-    let mut found: Vec<(&Row, Elapsed)> = view
-        .rows
-        .iter()
-        .filter(|row| matches!(&row.node.kind, NodeKind::Verb(verb) if DISTURBING.contains(&verb.as_str())))
-        .filter_map(|row| Some((row, row.started?)))
-        .collect();
-    found.sort_by_key(|(_, at)| *at);
-    found
-}
-
-/// The last disturbance that began before a step ended, other than the step itself.
+/// The last of them that began before a step ended, other than the step itself.
 pub(super) fn last_fault<'a>(view: &'a RunView, row: &Row) -> Option<(&'a Row, Elapsed)> {
     let end = row.ended.unwrap_or(view.last);
-    let mut others = disturbances(view).into_iter().filter(|(fault, at)| fault.node.id != row.node.id && *at < end);
+    let mut others = faults(view).into_iter().filter(|(fault, at)| fault.node.id != row.node.id && *at < end);
     others.next_back()
 }
 
@@ -257,25 +241,30 @@ impl Spell {
     pub(super) fn draw(&self, page: &mut Markup, axis: Axis, y: f64, height: f64) {
         for (from, to, class) in &self.pieces {
             let x = axis.x(*from);
-            let width = (axis.x(*to) - x).max(1.5);
-            page.void(
-                "rect",
-                &[
-                    ("class", &format!("piece {class}")),
-                    ("fill", &if ["waiting", "up"].contains(class) { "#bbb" } else { "#444" }),
-                    ("x", &px(x)),
-                    ("y", &px(y)),
-                    ("width", &px(width)),
-                    ("height", &px(height)),
-                    ("rx", &1.5),
-                ],
-            );
+            rect(page, &format!("piece {class}"), x, (axis.x(*to) - x).max(1.5), y, height);
         }
     }
 
     fn length(&self) -> String {
         when::span(self.end.since(self.start))
     }
+}
+
+/// A piece of a bar.
+pub(super) fn rect(page: &mut Markup, class: &str, x: f64, width: f64, y: f64, height: f64) {
+    let is_pale = class.ends_with("waiting") || class.ends_with("up");
+    page.void(
+        "rect",
+        &[
+            ("class", &class),
+            ("fill", &if is_pale { "#bbb" } else { "#444" }),
+            ("x", &px(x)),
+            ("y", &px(y)),
+            ("width", &px(width)),
+            ("height", &px(height)),
+            ("rx", &1.5),
+        ],
+    );
 }
 
 /// When nothing but a free place or a watch was missing: the last thing it needs

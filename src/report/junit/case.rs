@@ -4,7 +4,7 @@ use super::{Form, Paths};
 use crate::clock::Elapsed;
 use crate::event::{Failure, Note, Outcome, Verdict};
 use crate::id::StepId;
-use crate::report::{clean, link, when};
+use crate::report::{clean, link, proof, when};
 use crate::text;
 use crate::view::{Attempt, Culprit, Row, RowState, RunView};
 
@@ -30,7 +30,7 @@ pub(super) struct Case {
     pub(super) output: Option<String>,
 }
 
-/// What a reader of `JUnit` can be told about a step.
+/// What a reader of `JUnit` can be told about a step or a check.
 pub(super) enum Shown {
     /// Nothing to say.
     Passed,
@@ -61,12 +61,12 @@ pub(super) struct Rerun {
 }
 
 /// Longest list of things seen or steps blocked in one text.
-const LONGEST_LIST: usize = 50;
+pub(super) const LONGEST_LIST: usize = 50;
 
 /// What all cases of one file share.
 pub(super) struct Cases<'a> {
-    view: &'a RunView,
-    paths: &'a Paths,
+    pub(super) view: &'a RunView,
+    pub(super) paths: &'a Paths,
     culprits: Vec<Culprit<'a>>,
 }
 
@@ -76,10 +76,11 @@ impl<'a> Cases<'a> {
         Self { view, paths, culprits: view.culprits() }
     }
 
-    /// One case for each verb in plan order, and `verdict` where no other is red enough.
+    /// One case for each verb in plan order, one for each check after them, and `verdict` where no other is red enough.
     pub(super) fn all(&self, form: Form) -> Vec<Case> {
         let leaves = self.view.rows.iter().filter(|row| row.is_leaf());
         let mut cases: Vec<Case> = leaves.map(|row| self.step(row, form)).collect();
+        cases.extend(self.view.checks.iter().map(|row| self.check(row, form)));
         let is_red = cases.iter().any(|case| matches!(case.result, Shown::Failure(_)));
         if self.view.verdict() != Verdict::Pass && !is_red {
             cases.push(self.verdict());
@@ -214,7 +215,7 @@ impl<'a> Cases<'a> {
         };
     }
 
-    fn repro(&self) -> String {
+    pub(super) fn repro(&self) -> String {
         format!("repro: {}\n", clean::brief(&self.view.start.repro))
     }
 
@@ -235,7 +236,14 @@ impl<'a> Cases<'a> {
             let why = clean::brief(&why.unwrap_or_default());
             let _ = writeln!(text, "{}: {} {why}", row.state, clean::brief(row.node.id.as_str()));
         }
+        for row in view.check_failures().iter().take(LONGEST_LIST) {
+            let _ =
+                writeln!(text, "{}: {} {}", row.state, clean::brief(&proof::name(row)), clean::brief(&row.message()));
+        }
         let _ = writeln!(text, "counts: {}", view.totals().sentence());
+        if !view.checks.is_empty() {
+            let _ = writeln!(text, "checks: {}", view.check_totals().sentence());
+        }
         text += &self.repro();
         let _ = writeln!(text, "report: {}", clean::brief(&self.paths.page));
         Case {
@@ -269,7 +277,7 @@ impl<'a> Cases<'a> {
     }
 
     /// Lines that some readers turn into links; the first is the one that all of them see.
-    fn attachments<'n>(&self, notes: impl Iterator<Item = &'n Note>) -> Option<String> {
+    pub(super) fn attachments<'n>(&self, notes: impl Iterator<Item = &'n Note>) -> Option<String> {
         let files = notes.filter_map(|note| match note {
             Note::File { path, .. } if self.paths.files.contains(path) => Some(format!("{}/{path}", self.paths.folder)),
             _ => None,

@@ -147,7 +147,7 @@ fn check(view: &RunView) -> Result<(), TestCaseError> {
         // A stream that says pass over a failed step is told as it is: red.
         if view.verdict() != Verdict::Pass {
             prop_assert!(failures > 0);
-        } else if view.failures().is_empty() {
+        } else if view.failures().is_empty() && view.check_failures().is_empty() {
             prop_assert_eq!(failures + errors, 0);
         }
         let names: BTreeSet<&str> = seen.cases.iter().map(|case| case.name.as_str()).collect();
@@ -302,6 +302,132 @@ fn long_and_hostile_text_is_shown_and_bounded() {
     check(&sample::told(&"&<\n".repeat(300_000))).unwrap();
     let xml = junit(&sample::told(&"x".repeat(1_000_000)), Form::Extended, &paths());
     assert!(xml.contains("bytes are left out here; all of it is in events.jsonl"));
+}
+
+#[test]
+fn a_violation_brings_its_evidence() {
+    let xml = junit(&sample::checked().view(), Form::Extended, &paths());
+    let begin = xml.find("<testcase name=\"check/no-second-download[02]\"").unwrap();
+    let end = begin + xml[begin..].find("</testcase>").unwrap();
+    insta::assert_snapshot!(&xml[begin..end], @r#"
+    <testcase name="check/no-second-download[02]" time="15.090" classname="restart.lab" file="plans/restart.toml" line="90" timestamp="2026-11-22T14:30:26Z">
+          <properties>
+            <property name="check" value="never"/>
+            <property name="outcome" value="failed"/>
+            <property name="covers" value="C5"/>
+          </properties>
+          <failure type="violated" message="1 object of `data-source-pods` was there, and none may be">1 object of `data-source-pods` was there, and none may be
+     at plans/restart.toml:90
+    claim: never = { on = "data-source-pods" }
+    window: while `restart[02]` ran, from 26.492s to 41.582s
+    moment: backing-image-ds-same-image: appeared
+      at 27.587s, 1.065s after `restart[02]` began, 1.065s after `restart[02]/kill` (pod-kill)
+      event 54, version 4054, uid 6f1d2c3b-0a4e-4c1e-9b1d-0a014b7e1c2d
+      | + metadata.name: backing-image-ds-same-image
+      | + metadata.labels.longhorn.io/component: backing-image-data-source
+      | + spec.nodeName: lab-2
+      | + status.phase: Pending
+    moment: and 1 more
+    examined: 1 track in 2 versions
+    when: 2026-11-22 14:30:41 UTC, 41.5s after the start
+    repro: lariat run plans/restart.toml --context lab --seed 7 --set rounds=2
+    report: reports/restart/1/report.html#/check/no-second-download%5B02%5D
+    </failure>
+          <system-out>[[ATTACHMENT|reports/restart/1/report.html]]
+    </system-out>
+    "#);
+    let begin = xml.find("<testcase name=\"check/back-in-time[03]\"").unwrap();
+    let end = begin + xml[begin..].find("</testcase>").unwrap();
+    insta::assert_snapshot!(&xml[begin..end], @r#"
+    <testcase name="check/back-in-time[03]" time="21.290" classname="restart.lab" file="plans/restart.toml" line="90" timestamp="2026-11-22T14:30:41Z">
+          <properties>
+            <property name="check" value="recovers"/>
+            <property name="outcome" value="inconclusive"/>
+          </properties>
+          <error type="inconclusive" message="no forbidden change was seen, but versions of `files` may be missing for 2.1s">no forbidden change was seen, but versions of `files` may be missing for 2.1s
+     at plans/restart.toml:90
+    claim: recovers = { on = "files", that = "o.state == 'ready'", within = "20s" }
+    window: while `restart[03]` ran, from 41.584s to 62.874s
+    unseen: 2.1s from 45.879s to 47.979s (gap, versions may be missing): 410 Gone: the version is too old
+    ignored: on 2 of 8 versions the expression could not be evaluated: no such key: state
+    wanted: a watch without a gap, or the same uid and version of every object before and after it
+    examined: 3 tracks in 8 versions
+    when: 2026-11-22 14:31:03 UTC, 1m02s after the start
+    repro: lariat run plans/restart.toml --context lab --seed 7 --set rounds=2
+    report: reports/restart/1/report.html#/check/back-in-time%5B03%5D
+    </error>
+          <system-out>[[ATTACHMENT|reports/restart/1/report.html]]
+    </system-out>
+    "#);
+}
+
+#[test]
+fn checks_are_shown_as_their_outcome_demands() {
+    let xml = junit(&sample::checked().view(), Form::Extended, &paths());
+    let cases = read(&xml).cases;
+    let said = |case: &SeenCase| match case.results.first() {
+        Some((element, kind, message, _)) => format!("{}: {element} {kind}: {message}", case.name),
+        None => format!("{}: passed", case.name),
+    };
+    let checks: Vec<String> = cases.iter().filter(|case| case.name.starts_with("check/")).map(said).collect();
+    insta::assert_snapshot!(checks.join("\n"), @r"
+    check/no-second-download[01]: passed
+    check/file-states[01]: passed
+    check/back-in-time[01]: passed
+    check/unknown-then-ready[01]: passed
+    check/no-second-download[02]: failure violated: 1 object of `data-source-pods` was there, and none may be
+    check/file-states[02]: passed
+    check/back-in-time[02]: passed
+    check/unknown-then-ready[02]: passed
+    check/no-second-download[03]: passed
+    check/file-states[03]: error inconclusive: no forbidden change was seen, but versions of `files` may be missing for 2.1s
+    check/back-in-time[03]: error inconclusive: no forbidden change was seen, but versions of `files` may be missing for 2.1s
+    check/unknown-then-ready[03]: passed
+    check/identity: passed
+    check/no-crash: skipped skipped: it needs `upgrade`, which failed
+    check/leases: passed
+    ");
+    insta::assert_snapshot!(xml[xml.find("check/unknown-then-ready[01]").unwrap()..].lines().take(7).collect::<Vec<_>>().join("\n"), @r#"
+    check/unknown-then-ready[01]" time="13.490" classname="restart.lab" file="plans/restart.toml" line="90" timestamp="2026-11-22T14:30:13Z">
+          <properties>
+            <property name="check" value="sequence"/>
+            <property name="outcome" value="passed"/>
+            <property name="covers" value="C6"/>
+            <property name="judge" value="report"/>
+            <property name="measured" value="`unknown` seen 3 times; shortest 9.0s, median 9.0s, longest 9.0s"/>
+    "#);
+    let xml = junit(&sample::unseen().view(), Form::Strict, &paths());
+    let cases = read(&xml).cases;
+    assert_eq!(cases.last().map(|case| case.name.as_str()), Some("verdict"), "some readers see only `failure`");
+    insta::assert_snapshot!(&cases.last().unwrap().results[0].3, @r"
+    check `file-states[02]` is inconclusive: versions of `files` may be missing for 2.1s
+     at plans/restart.toml:1
+    inconclusive: check/file-states[02] no forbidden change was seen, but versions of `files` may be missing for 2.1s
+    inconclusive: check/back-in-time[02] no forbidden change was seen, but versions of `files` may be missing for 2.1s
+    counts: 9 passed
+    checks: 6 passed, 2 inconclusive
+    repro: lariat run plans/restart.toml --context lab --seed 7 --set rounds=2
+    report: reports/restart/1/report.html
+    ");
+    let xml = junit(&sample::violated(), Form::Strict, &paths());
+    let cut: Vec<String> = read(&xml).cases.iter().filter(|case| case.name.starts_with("check/")).map(said).collect();
+    insta::assert_snapshot!(cut.join("\n"), @r"
+    check/no-second-download[01]: passed
+    check/file-states[01]: passed
+    check/back-in-time[01]: passed
+    check/unknown-then-ready[01]: passed
+    check/no-second-download[02]: failure violated: backing-image-ds-same-image: appeared
+    check/file-states[02]: error unfinished: its window was open
+    check/back-in-time[02]: error unfinished: its window was open
+    check/unknown-then-ready[02]: skipped unfinished: its window was open
+    check/no-second-download[03]: skipped not-run: its window never opened
+    check/file-states[03]: skipped not-run: its window never opened
+    check/back-in-time[03]: skipped not-run: its window never opened
+    check/unknown-then-ready[03]: skipped not-run: its window never opened
+    check/identity: error unfinished: its window was open
+    check/no-crash: skipped not-run: its window never opened
+    check/leases: skipped not-run: its window never opened
+    ");
 }
 
 #[test]

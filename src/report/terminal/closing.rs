@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::clean;
 use super::line::{Ink, Line};
+use super::proven;
 use super::say::{cluster_line, outcome_word, retried, said, some_of, verdict_word};
 use crate::clock::Elapsed;
 use crate::event::{Failure, Outcome, Verdict};
@@ -25,10 +26,10 @@ pub struct Closing {
 }
 
 /// How many failures are told in full before the others are only named.
-const TOLD: usize = 20;
+pub(super) const TOLD: usize = 20;
 
 /// How many lines of one failure are shown.
-const OBSERVED: usize = 40;
+pub(super) const OBSERVED: usize = 40;
 
 /// The longest of them: enough for a pod's whole status.
 const LONGEST: usize = 600;
@@ -95,6 +96,7 @@ fn failures(view: &RunView) -> Vec<Line> {
         lines.push(Line::new());
         lines.push(fact("also", &format!("{} more: {}", ids.len(), some_of(&ids, ", "))));
     }
+    lines.extend(proven::failures(view));
     for row in view.cleanup_failures().into_iter().take(TOLD) {
         lines.extend(failure(row, &[]));
     }
@@ -141,6 +143,7 @@ fn facts(view: &RunView, closing: &Closing) -> Vec<Line> {
     if cleanup.steps > 0 {
         lines.push(fact("clean-up", &cleanup.sentence()));
     }
+    lines.extend(proven::facts(view));
     for (state, label) in [(RowState::Settled(Outcome::Cancelled), "cut short"), (RowState::Running, "unfinished")] {
         let ids: Vec<&str> = view
             .rows
@@ -195,7 +198,12 @@ fn last(view: &RunView, closing: &Closing) -> Line {
         Some(html) => format!("report: {html}"),
         None => "no report was written".into(),
     };
-    let counts = format!("  {}: {} in {}; {report}", view.start.plan, view.totals().sentence(), took(view, closing));
+    let steps = view.totals().sentence();
+    let counted = match view.check_totals() {
+        checks if checks.steps == 0 => steps,
+        checks => format!("{steps}; checks: {},", checks.sentence()),
+    };
+    let counts = format!("  {}: {counted} in {}; {report}", view.start.plan, took(view, closing));
     Line::new().add(ink, word).say(&counts)
 }
 
@@ -203,12 +211,12 @@ fn last(view: &RunView, closing: &Closing) -> Line {
 const NAMES: usize = 10;
 
 /// `  observed  text`
-fn fact(name: &str, text: &str) -> Line {
+pub(super) fn fact(name: &str, text: &str) -> Line {
     Line::new().add(Ink::Dim, &format!("  {name:<NAMES$}")).say(" ").say(text)
 }
 
 /// A text of one or more lines under one name.
-fn part(name: &str, text: &str) -> Vec<Line> {
+pub(super) fn part(name: &str, text: &str) -> Vec<Line> {
     if name.is_empty() {
         return clean::lines(text, OBSERVED, LONGEST).iter().map(|line| Line::of("  ").say(line)).collect();
     }
@@ -227,7 +235,7 @@ fn list(name: &str, items: &[String]) -> Vec<Line> {
     under(name, &lines)
 }
 
-fn under(name: &str, lines: &[String]) -> Vec<Line> {
+pub(super) fn under(name: &str, lines: &[String]) -> Vec<Line> {
     let names = std::iter::once(name).chain(std::iter::repeat(""));
     lines.iter().zip(names).map(|(line, name)| fact(name, line)).collect()
 }

@@ -10,6 +10,7 @@ use super::{Closing, Detail, Look, Mode, Output, Terminal};
 use crate::clock::Elapsed;
 use crate::event::{CancelReason, Class, Event, EventKind, Failure, Note, Outcome, Progress, SkipReason, Verdict};
 use crate::id::StepId;
+use crate::report::sample;
 use crate::view::{RunView, Story, chaos, node, red};
 
 pub(super) fn look(mode: Mode, detail: Detail) -> Look {
@@ -151,6 +152,163 @@ fn talkative() -> Story {
         .cancel(CancelReason::Interrupt)
         .end("b", Outcome::Cancelled, None)
         .finish(Verdict::Cancelled, "interrupted (SIGINT)")
+}
+
+#[test]
+fn checks_are_told_when_seen_and_in_full_at_the_end() {
+    let story = sample::checked();
+    let said = people(&story, look(Mode::Plain, Detail::States));
+    let from = said.find("restart[02]  ").unwrap();
+    let from = said[..from].rfind('\n').unwrap() + 1;
+    let until = said.find("\n  steps  ").unwrap() + 1;
+    insta::assert_snapshot!(&said[from..until], @r#"
+    [   26.5s] restart[02]                   START  group
+    [   26.5s] restart[02]/kill              START  pod-kill: All at once, without grace.
+    [   26.5s] restart[02]/kill              PASS   in 45ms
+    [   26.5s] restart[02]/back              START  wait: As many new pods are ready as were killed, for 5 s.
+    [   27.5s] check/no-second-download[02]  ALARM  backing-image-ds-same-image: appeared, at 27.587s, 1.065s after `restart[02]` began, 1.065s after `restart[02]/kill` (pod-kill)
+    [   27.5s] check/no-second-download[02]         │ + metadata.name: backing-image-ds-same-image
+    [   27.5s] check/no-second-download[02]         │ + metadata.labels.longhorn.io/component: backing-image-data-source
+    [   27.5s] check/no-second-download[02]         │ + spec.nodeName: lab-2
+    [   27.5s] check/no-second-download[02]         │ + status.phase: Pending
+    [   41.5s] restart[02]/back              PASS   in 15.0s
+    [   41.5s] restart[02]                   PASS   in 15.0s
+    [   41.5s] check/no-second-download[02]  FAIL   1 object of `data-source-pods` was there, and none may be (1 track in 2 versions over 15.0s)
+    [   41.5s] check/file-states[02]         PASS   every change was along an allowed edge (3 tracks in 9 versions over 15.0s)
+    [   41.5s] check/back-in-time[02]        PASS   each of 3 tracks came back within 20s; the longest took 11.2s (3 tracks in 9 versions over 15.0s)
+    [   41.5s] check/unknown-then-ready[02]  REPORT failed: `unknown` was not seen on `same-image[lab-1]` · `unknown` not seen (3 tracks in 9 versions over 15.0s)
+    [   41.6s] restart[03]                   START  group
+    [   41.6s] restart[03]/kill              START  pod-kill: All at once, without grace.
+    [   41.6s] restart[03]/kill              PASS   in 45ms
+    [   41.6s] restart[03]/back              START  wait: As many new pods are ready as were killed, for 5 s.
+    [   47.9s] watch                         GAP    backingimages.longhorn.io/same-image -n gadget-system: 2.1s from 45.879s to 47.979s (versions may be missing, and objects had changed): 410 Gone: the version is too old
+    [   47.9s] watch                         LATE   pods -n gadget-system -l app=gadget-node: 1.4s from 46.579s to 47.979s (nothing is missing): the connection broke and resumed
+    [   62.8s] restart[03]/back              PASS   in 21.2s
+    [   62.8s] restart[03]                   PASS   in 21.2s
+    [   62.8s] check/no-second-download[03]  PASS   nothing of `data-source-pods` was ever there (0 tracks in 0 versions over 21.2s)
+    [   62.8s] check/file-states[03]         UNSURE no forbidden change was seen, but versions of `files` may be missing for 2.1s (3 tracks in 8 versions over 21.2s)
+    [   62.8s] check/back-in-time[03]        UNSURE no forbidden change was seen, but versions of `files` may be missing for 2.1s (3 tracks in 8 versions over 21.2s)
+    [   62.8s] check/unknown-then-ready[03]  REPORT passed: 3 of 3 tracks went that way · `unknown` seen 3 times; shortest 16.8s, median 16.8s, longest 16.8s (3 tracks in 9 versions over 21.2s)
+    [   62.8s] restart                       PASS   in 49.8s
+    [   62.8s] upgrade                       START  helm-upgrade: To the second version; the hooks must pass.
+    [   65.8s] upgrade                       FAIL   a hook failed: `pre-upgrade` exited with 1 (after 3.0s)
+    [   65.8s] check/no-crash                SKIP   it needs `upgrade`, which failed
+    [   65.8s] verify                        SKIP   it needs `upgrade`, which failed
+    [   65.8s] rollback                      SKIP   it needs `verify`, which was skipped (because of `upgrade`)
+    [   65.8s] check/identity                PASS   1 of 1 tracks never changed (1 track in 21 versions over 1m05s)
+    [   65.8s] check/leases                  REPORT inconclusive: not measured: the watch of leases was refused: 403 Forbidden (0 tracks in 0 versions)
+    [   65.8s] logs                          START  collect (clean-up)
+    [   67.0s] logs                          PASS   in 1.2s
+    [   67.0s] remove                        START  helm-uninstall (clean-up)
+    [   72.1s] remove                        PASS   in 5.1s
+    [   72.1s] run                           FAIL   `upgrade` failed: a hook failed; check `no-second-download[02]` was violated
+
+    FAIL  The plan restart failed: `upgrade` failed: a hook failed; check `no-second-download[02]` was violated.
+
+    FAIL  upgrade  (helm-upgrade, after 3.0s)
+      a hook failed: `pre-upgrade` exited with 1
+      at         plans/restart.toml:38
+      class      refused
+      blocked    2 steps: verify, rollback
+
+    FAIL  check/no-second-download[02]  (never, 1 track in 2 versions)
+      1 object of `data-source-pods` was there, and none may be
+      at         plans/restart.toml:90
+      claim      never = { on = "data-source-pods" }
+      window     while `restart[02]` ran, from 26.492s to 41.582s
+      moment     backing-image-ds-same-image: appeared
+                 at 27.587s, 1.065s after `restart[02]` began, 1.065s after `restart[02]/kill` (pod-kill)
+                 event 54, version 4054, uid 6f1d2c3b-0a4e-4c1e-9b1d-0a014b7e1c2d
+                 │ + metadata.name: backing-image-ds-same-image
+                 │ + metadata.labels.longhorn.io/component: backing-image-data-source
+                 │ + spec.nodeName: lab-2
+                 │ + status.phase: Pending
+                 and 1 more, in the report
+
+    UNSURE  check/file-states[03]  (transitions, 3 tracks in 8 versions)
+      no forbidden change was seen, but versions of `files` may be missing for 2.1s
+      at         plans/restart.toml:90
+      claim      transitions = { on = "files", value = "o.state", allow = ["ready -> unknown", "unknown -> ready"] }
+      window     while `restart[03]` ran, from 41.584s to 62.874s
+      unseen     2.1s from 45.879s to 47.979s (gap, versions may be missing): 410 Gone: the version is too old
+      wanted     a watch without a gap, or the same uid and version of every object before and after it
+
+    UNSURE  check/back-in-time[03]  (recovers, 3 tracks in 8 versions)
+      no forbidden change was seen, but versions of `files` may be missing for 2.1s
+      at         plans/restart.toml:90
+      claim      recovers = { on = "files", that = "o.state == 'ready'", within = "20s" }
+      window     while `restart[03]` ran, from 41.584s to 62.874s
+      unseen     2.1s from 45.879s to 47.979s (gap, versions may be missing): 410 Gone: the version is too old
+      ignored    on 2 of 8 versions the expression could not be evaluated: no such key: state
+      wanted     a watch without a gap, or the same uid and version of every object before and after it
+    "#);
+    insta::assert_snapshot!(&said[until..], @r"
+      steps      8 passed, 1 failed, 2 blocked
+      clean-up   2 passed
+      checks     7 passed, 1 failed, 2 inconclusive, 1 blocked
+      measured   unknown-then-ready: `unknown` seen in 2 of 3 rounds, 6 times; shortest 9.0s, median 9.0s, longest 16.8s
+                 leases: not measured: the watch of leases was refused: 403 Forbidden
+      watched    23 versions on 3 watches
+      gap        backingimages.longhorn.io/same-image -n gadget-system: 2.1s from 45.879s to 47.979s (versions may be missing, and objects had changed): 410 Gone: the version is too old
+      late       pods -n gadget-system -l app=gadget-node: 1.4s from 46.579s to 47.979s (nothing is missing): the connection broke and resumed
+      took       1m12s
+      critical   10m03s: install 3.6s → restart[01]/back 10m00s
+      on         cluster `lab`, https://127.0.0.1:6443, v1.34.4, 3 nodes
+      run        restart-20260101T000000Z-7f3a, seed 7
+      again      lariat run plans/restart.toml --context lab --seed 7 --set rounds=2
+      journal    reports/restart/r/events.jsonl
+      Left on the cluster: 2 objects; `lariat cleanup restart-20260101T000000Z-7f3a` deletes them.
+    FAIL  restart: 8 passed, 1 failed, 2 blocked; checks: 7 passed, 1 failed, 2 inconclusive, 1 blocked, in 1m12s; report: reports/restart/r/report.html
+    ");
+}
+
+#[test]
+fn watches_are_told_when_asked_for() {
+    let story = sample::unseen();
+    let said = people(&story, look(Mode::Plain, Detail::Notes));
+    let kept =
+        |line: &&str| ["ARMED", "OPEN", "LIST", "GAP", "LATE", "│", "REPORT"].iter().any(|word| line.contains(word));
+    insta::assert_snapshot!(said.lines().filter(kept).collect::<Vec<_>>().join("\n"), @r"
+    [    0.0s] watch                         OPEN   backingimages.longhorn.io/same-image -n gadget-system
+    [    0.0s] watch                         LIST   backingimages.longhorn.io/same-image -n gadget-system: 1 object at version 4000
+    [    0.0s] watch                         OPEN   pods -n gadget-system -l app=gadget-node
+    [    0.0s] watch                         LIST   pods -n gadget-system -l app=gadget-node: 3 objects at version 4000
+    [    0.0s] watch                         OPEN   pods -n gadget-system -l longhorn.io/component=backing-image-data-source
+    [    0.0s] watch                         LIST   pods -n gadget-system -l longhorn.io/component=backing-image-data-source: 0 objects at version 4000
+    [    0.0s] check/identity                ARMED  live, through 1 watch
+    [   13.0s] install                              │ Gadget 1.0.0 is installed.
+    [   13.0s] install                              │ Watch it: kubectl get gadgets -w
+    [   13.0s] check/no-second-download[01]  ARMED  live, through 1 watch
+    [   13.0s] check/file-states[01]         ARMED  live, through 1 watch
+    [   13.0s] check/back-in-time[01]        ARMED  live, through 1 watch
+    [   13.0s] check/unknown-then-ready[01]  ARMED  live, through 1 watch
+    [   13.0s] restart[01]/kill                     │ pod  uid  node  answered after
+    [   13.0s] restart[01]/kill                     │ gadget-node-b1x7k  5f1c01de-77aa-4c1e-9b1d-0a014b7e1c2d  lab-1  3.1ms
+    [   13.0s] restart[01]/kill                     │ gadget-node-b2x7k  5f1c02de-77aa-4c1e-9b1d-0a014b7e1c2d  lab-2  3.2ms
+    [   13.0s] restart[01]/kill                     │ gadget-node-b3x7k  5f1c03de-77aa-4c1e-9b1d-0a014b7e1c2d  lab-3  3.3ms
+    [   26.4s] check/unknown-then-ready[01]  REPORT passed: 3 of 3 tracks went that way · `unknown` seen 3 times; shortest 9.0s, median 9.0s, longest 9.0s (3 tracks in 9 versions over 13.4s)
+    [   26.4s] check/no-second-download[02]  ARMED  live, through 1 watch
+    [   26.4s] check/file-states[02]         ARMED  live, through 1 watch
+    [   26.4s] check/back-in-time[02]        ARMED  live, through 1 watch
+    [   26.4s] check/unknown-then-ready[02]  ARMED  live, through 1 watch
+    [   26.5s] restart[02]/kill                     │ pod  uid  node  answered after
+    [   26.5s] restart[02]/kill                     │ gadget-node-c1x7k  5f1c01de-77aa-4c1e-9b1d-0a024b7e1c2d  lab-1  4.1ms
+    [   26.5s] restart[02]/kill                     │ gadget-node-c2x7k  5f1c02de-77aa-4c1e-9b1d-0a024b7e1c2d  lab-2  4.2ms
+    [   26.5s] restart[02]/kill                     │ gadget-node-c3x7k  5f1c03de-77aa-4c1e-9b1d-0a024b7e1c2d  lab-3  4.3ms
+    [   32.8s] watch                         GAP    backingimages.longhorn.io/same-image -n gadget-system: 2.1s from 30.787s to 32.887s (versions may be missing, and objects had changed): 410 Gone: the version is too old
+    [   32.8s] watch                         LATE   pods -n gadget-system -l app=gadget-node: 1.4s from 31.487s to 32.887s (nothing is missing): the connection broke and resumed
+    [   46.8s] check/unknown-then-ready[02]  REPORT failed: `unknown` was not seen on `same-image[lab-1]` · `unknown` not seen (3 tracks in 9 versions over 20.3s)
+    [   46.8s] check/no-crash                ARMED  live, through 1 watch
+    [   73.2s] watch                         LIST   backingimages.longhorn.io/same-image -n gadget-system: closing list at version 4990, nothing was missed
+    [   73.2s] watch                         LIST   pods -n gadget-system -l app=gadget-node: closing list at version 4990, nothing was missed
+    [   73.2s] watch                         LIST   pods -n gadget-system -l longhorn.io/component=backing-image-data-source: closing list at version 4990, 1 difference
+    [   73.2s] watch                                │ backing-image-ds-x: the list has version 4981, the watch never showed it
+    [   73.2s] check/leases                  REPORT inconclusive: not measured: the watch of leases was refused: 403 Forbidden (0 tracks in 0 versions)
+    ");
+    for detail in [Detail::States, Detail::Requests] {
+        let said = people(&story, look(Mode::Plain, detail));
+        assert!(!said.contains("same-image-ds-7fk2") && !said.contains("object-0"), "objects are never printed");
+    }
 }
 
 #[test]
@@ -441,6 +599,17 @@ proptest! {
             prop_assert_eq!(of_it("START"), usize::from(row.started.is_some()), "{}", row.node.id);
             let (word, _) = super::say::outcome_word(row.outcome().unwrap());
             prop_assert_eq!(of_it(word), 1, "{} {}", row.node.id, word);
+        }
+        for row in &view.checks {
+            let name = format!("check/{}", row.node.id);
+            let told = |word: &str| said.lines().filter(|line| {
+                let mut words = line.trim_start_matches(|c| c != ']').split_whitespace().skip(1);
+                words.next() == Some(name.as_str()) && words.next() == Some(word)
+            }).count();
+            prop_assert_eq!(told("ALARM"), usize::from(row.violated.is_some() && row.counts()));
+            let (word, _) = super::say::outcome_word(row.outcome().unwrap());
+            let word = if row.counts() || row.skip.is_some() { word } else { "REPORT" };
+            prop_assert_eq!(told(word), 1, "{} {}", name, word);
         }
         let last = said.lines().last().unwrap_or_default();
         prop_assert!(last.ends_with("report: reports/restart/r/report.html"), "{}", last);

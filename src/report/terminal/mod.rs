@@ -4,6 +4,7 @@
 //! `Terminal` and `Bars` write. Every text becomes harmless on its way into a line.
 
 mod bars;
+mod checked;
 mod clean;
 mod closing;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod look;
 mod note;
 #[cfg(test)]
 mod paper;
+mod proven;
 mod rows;
 mod say;
 

@@ -69,6 +69,10 @@ fn footer(view: &RunView, now: Elapsed) -> Line {
     if running > 0 {
         line = line.say(&format!("{dot}{running} running"));
     }
+    let violated = view.check_failures().len();
+    if violated > 0 {
+        line = line.say(dot).add(Ink::Bad, &format!("{} not held", text::count(violated, "check")));
+    }
     for (count, word, ink) in [
         (totals.failed, "failed", Ink::Bad),
         (totals.errored, "errored", Ink::Bad),
@@ -78,6 +82,9 @@ fn footer(view: &RunView, now: Elapsed) -> Line {
         if count > 0 {
             line = line.say(dot).add(ink, &format!("{count} {word}"));
         }
+    }
+    if !view.watches.is_empty() {
+        line = line.say(&format!("{dot}{} versions seen", view.versions()));
     }
     let stop = match view.cancelled {
         None => "^C to stop",

@@ -1,10 +1,11 @@
 use super::line::{Ink, Line};
 use super::look::Detail;
-use super::note;
+use super::{checked, note};
 use crate::event::{
     CancelReason, ClusterIdentity, Event, EventKind, Failure, Note, Outcome, Progress, RunStart, SkipReason, Verdict,
 };
 use crate::id::StepId;
+use crate::report::proof;
 use crate::text;
 use crate::view::{Row, RunView};
 
@@ -41,19 +42,19 @@ pub(super) fn event(event: &Event, view: &RunView, width: usize, detail: Detail)
             let (word, ink) = verdict_word(*verdict);
             vec![teller.run_line(word, ink).say(reason)]
         }
-        EventKind::StepProgressed { .. }
-        | EventKind::WatchOpened { .. }
-        | EventKind::ObjectSeen(_)
+        EventKind::Marked { name } => vec![teller.run_line("MARK", Ink::Bold).say(name)],
+        EventKind::CheckArmed { .. }
+        | EventKind::CheckViolated { .. }
+        | EventKind::CheckJudged { .. }
+        | EventKind::CheckSkipped { .. } => checked::check(event, view, width, detail),
+        EventKind::WatchOpened { .. }
         | EventKind::WatchListed { .. }
         | EventKind::WatchGap { .. }
         | EventKind::WatchLate { .. }
         | EventKind::WatchConfirmed { .. }
-        | EventKind::WatchClosed { .. }
-        | EventKind::CheckArmed { .. }
-        | EventKind::CheckViolated { .. }
-        | EventKind::CheckJudged { .. }
-        | EventKind::CheckSkipped { .. }
-        | EventKind::Marked { .. } => Vec::new(),
+        | EventKind::WatchClosed { .. } => checked::watch(event, view, width, detail),
+        // There may be thousands a second; they are counted in the view.
+        EventKind::StepProgressed { .. } | EventKind::ObjectSeen(_) => Vec::new(),
     }
 }
 
@@ -114,9 +115,11 @@ pub(super) fn cluster_line(cluster: &ClusterIdentity) -> String {
     format!("cluster `{}`, {}, {}{nodes}", cluster.context, cluster.server, cluster.version)
 }
 
-/// How wide the column of step ids is in the lines of a run.
+/// How wide the column of names is in the lines of a run.
 pub(super) fn width(view: &RunView) -> usize {
-    view.rows.iter().map(|row| row.node.id.as_str().chars().count()).max().unwrap_or(0).clamp(3, WIDEST)
+    let steps = view.rows.iter().map(|row| row.node.id.as_str().chars().count());
+    let checks = view.checks.iter().map(|row| proof::name(row).chars().count());
+    steps.chain(checks).max().unwrap_or(0).clamp(3, WIDEST)
 }
 
 /// A longer id pushes its own line to the right and no other.
@@ -143,7 +146,10 @@ impl Teller<'_> {
     }
 
     fn run_started(&self, start: &RunStart) -> Vec<Line> {
-        let steps = text::count(self.view.totals().steps + self.view.cleanup_totals().steps, "step");
+        let mut steps = text::count(self.view.totals().steps + self.view.cleanup_totals().steps, "step");
+        if !start.checks.is_empty() {
+            steps += &format!(", {}", text::count(start.checks.len(), "check"));
+        }
         let line = || self.run_line("START", Ink::Dim);
         let mut lines = vec![
             line().add(Ink::Bold, &format!("{}: {}", start.plan, start.title)),
