@@ -24,6 +24,8 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// Draw a plan's graph.
     Graph(GraphArgs),
+    /// Record what happens to objects until Ctrl-C, and run nothing.
+    Watch(WatchArgs),
     /// Write the reports of a finished or broken-off run again, from its journal.
     Report(ReportArgs),
     /// Remove what a run left in its cluster.
@@ -225,6 +227,33 @@ pub(super) enum GraphFormat {
     Mermaid,
     /// A picture.
     Svg,
+}
+
+/// `lariat watch`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct WatchArgs {
+    /// Kinds of objects, or single ones: `pods`, `pods,services`, `pod/web-0`, `volumes.longhorn.io`.
+    #[arg(value_name = "RESOURCE", required = true)]
+    pub(super) resources: Vec<String>,
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+    /// The namespace; that of the context if not given.
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = a_namespace)]
+    pub(super) namespace: Option<String>,
+    /// All namespaces.
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub(super) all_namespaces: bool,
+    /// Only objects with these labels.
+    #[arg(short = 'l', long, value_name = "LABELS")]
+    pub(super) selector: Option<String>,
+    /// Only objects with these fields.
+    #[arg(long, value_name = "FIELDS")]
+    pub(super) field_selector: Option<String>,
+    /// Where run folders are made.
+    #[arg(long, value_name = "FOLDER", default_value = "reports")]
+    pub(super) reports: PathBuf,
+    #[command(flatten)]
+    pub(super) show: ShowArgs,
 }
 
 /// `lariat report`.

@@ -4,7 +4,7 @@ use clap::Parser as _;
 
 use super::args::{Cli, Command};
 use super::screen::{err, out};
-use super::{Exit, check, cleanup, doctor, graph, papers, report, run};
+use super::{Exit, check, cleanup, doctor, graph, papers, report, run, watch};
 
 /// Expressions may be nested as deep as plans allow, and are read recursively:
 /// a debug build needs more than the usual two megabytes for that.
@@ -43,6 +43,7 @@ async fn act(cli: Cli) -> Exit {
         Command::Run(args) => run::run(*args).await,
         Command::Check(args) => check::check(&args),
         Command::Graph(args) => graph::graph(&args),
+        Command::Watch(args) => watch::watch(args).await,
         Command::Report(args) => report::report(&args),
         Command::Cleanup(args) => cleanup::cleanup(args).await,
         Command::Schema => {

@@ -20,6 +20,7 @@ mod report;
 mod run;
 mod screen;
 mod sink;
+mod watch;
 
 pub use exit::Exit;
 pub use main::main;

@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::args::{DryRun, PlanArgs, RunArgs};
+use super::args::{DryRun, PlanArgs, ProgressArg, RunArgs};
 use super::door::{self, Opened};
 use super::finish::{self, Copies};
 use super::look::look;
@@ -46,6 +46,7 @@ struct Prepared {
     journal: Writer,
     copies: Copies,
     look: Look,
+    progress: ProgressArg,
     fail_fast: bool,
     grace: Duration,
 }
@@ -82,6 +83,7 @@ async fn prepare(args: &RunArgs) -> Result<Option<Prepared>, Exit> {
         journal,
         copies: Copies { junit: args.junit.clone(), html: args.html.clone(), form: None },
         look: look(&args.show),
+        progress: args.show.progress,
         fail_fast: args.fail_fast,
         grace: args.grace,
     }))
@@ -112,7 +114,8 @@ impl Prepared {
         let clock = self.cluster.clock();
         let (show, shown) = mpsc::unbounded_channel();
         let terminal = tokio::spawn(narrate(Terminal::new(self.look, Output::standard()), clock, shown));
-        let mut sink = Recorded::new(self.journal, self.folder.clone(), self.copies.clone(), show);
+        let mut sink =
+            Recorded::new(self.journal, self.folder.clone(), self.copies.clone(), show).showing(self.progress);
         let order = Order {
             run: RunFacts {
                 id: self.start.run.clone(),
@@ -154,7 +157,11 @@ impl Prepared {
 }
 
 /// Tells people what happens while it happens. Ends when the run does.
-async fn narrate(mut terminal: Terminal, clock: Clock, mut events: mpsc::UnboundedReceiver<Event>) -> Terminal {
+pub(super) async fn narrate(
+    mut terminal: Terminal,
+    clock: Clock,
+    mut events: mpsc::UnboundedReceiver<Event>,
+) -> Terminal {
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -278,13 +285,13 @@ fn quote(word: &str) -> String {
 }
 
 /// A seed that nobody chose: what the standard library draws for its hash maps.
-fn draw() -> u64 {
+pub(super) fn draw() -> u64 {
     // Small enough to be read out and typed again.
     std::collections::hash_map::RandomState::new().build_hasher().finish() % 1_000_000_000
 }
 
 /// The run's id: plan, start and seed, short enough for a label.
-fn run_id(plan: &str, clock: &Clock, seed: u64) -> RunId {
+pub(super) fn run_id(plan: &str, clock: &Clock, seed: u64) -> RunId {
     let name: String = plan.chars().take(32).collect();
     let start = clock.start().strftime("%Y%m%dt%H%M%Sz");
     RunId::new(format!("{}-{start}-{:04x}", name.trim_end_matches('-'), seed % 0x1_0000))
@@ -292,7 +299,7 @@ fn run_id(plan: &str, clock: &Clock, seed: u64) -> RunId {
 }
 
 /// The first signal asks the run to end, the second to leave at once.
-fn signals() -> mpsc::UnboundedReceiver<CancelReason> {
+pub(super) fn signals() -> mpsc::UnboundedReceiver<CancelReason> {
     let (send, receive) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))

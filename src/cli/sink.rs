@@ -1,7 +1,8 @@
 use tokio::sync::mpsc;
 
+use super::args::ProgressArg;
 use super::finish::{self, Copies};
-use crate::event::{Event, EventKind, NotWritten, Sink};
+use crate::event::{Body, Event, EventKind, NotWritten, Seen, Sink};
 use crate::journal::{RunFolder, Writer};
 use crate::view::RunView;
 
@@ -13,11 +14,18 @@ pub(super) struct Recorded {
     view: Option<RunView>,
     lost: Option<String>,
     show: mpsc::UnboundedSender<Event>,
+    /// Whether what objects look like is shown as well.
+    objects: bool,
 }
 
 impl Recorded {
     pub(super) fn new(journal: Writer, folder: RunFolder, copies: Copies, show: mpsc::UnboundedSender<Event>) -> Self {
-        Self { journal, folder, copies, view: None, lost: None, show }
+        Self { journal, folder, copies, view: None, lost: None, show, objects: false }
+    }
+
+    /// For a terminal that prints whole events, or only tells them.
+    pub(super) fn showing(self, progress: ProgressArg) -> Self {
+        Self { objects: progress == ProgressArg::Json, ..self }
     }
 
     /// The story as far as it was written, and why it was not written to its end.
@@ -42,7 +50,30 @@ impl Sink for Recorded {
         if let (EventKind::CancelRequested { .. }, Some(view)) = (&event.kind, &self.view) {
             finish::write(view, &self.folder, &self.copies);
         }
-        let _ = self.show.send(event.clone());
+        let _ = self.show.send(self.shown(event));
         Ok(())
+    }
+}
+
+impl Recorded {
+    /// What the terminal hears: thousands of objects a second are only counted there.
+    fn shown(&self, event: &Event) -> Event {
+        match &event.kind {
+            EventKind::ObjectSeen(seen) if !self.objects => {
+                let Seen { watch, how, version, arrived, .. } = &**seen;
+                let seen = Seen {
+                    watch: *watch,
+                    how: *how,
+                    namespace: seen.namespace.clone(),
+                    name: seen.name.clone(),
+                    uid: seen.uid.clone(),
+                    version: version.clone(),
+                    arrived: *arrived,
+                    body: Body::Patch(serde_json::Value::Null),
+                };
+                Event { seq: event.seq, at: event.at, kind: EventKind::ObjectSeen(Box::new(seen)) }
+            }
+            _ => event.clone(),
+        }
     }
 }

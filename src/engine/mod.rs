@@ -21,6 +21,7 @@ mod outputs;
 mod scribe;
 mod timer;
 mod unit;
+mod vigil;
 mod window;
 
 #[cfg(test)]
@@ -31,3 +32,4 @@ mod tests;
 mod watching;
 
 pub use order::{Order, run};
+pub use vigil::{Vigil, watch};

@@ -1,5 +1,6 @@
 //! Watches on the embedded API server, in virtual time: what goes on the tape.
 
+mod gaps;
 mod live;
 
 use std::fmt::Write as _;
