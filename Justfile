@@ -39,6 +39,12 @@ lab-test *ARGS: lab-up
 lab-record: lab-up
     @LARIAT_LAB_RECORD=1 lab/test conformance
 
+# Measures what recording costs here and writes reports/bench.json.
+[group('test')]
+[no-exit-message]
+bench:
+    @cargo run --release --quiet --example bench
+
 # Format, lints, documentation, scripts, and whether generated files are up to date.
 [group('test')]
 check: check-rust check-scripts check-generated check-plans

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::BufRead as _;
 
 use serde_json::Map;
@@ -121,7 +121,7 @@ async fn attempt(args: &WatchArgs) -> Result<Exit, Exit> {
 
 /// The kinds and names that are written: `pods`, `pods,services`, `pod/web-0`.
 fn written(args: &WatchArgs) -> Result<Vec<(Resource, Option<String>)>, Exit> {
-    let mut found = BTreeMap::new();
+    let mut found = BTreeSet::new();
     for word in args.resources.iter().flat_map(|word| word.split(',')) {
         let (kind, name) = match word.split_once('/') {
             Some((kind, name)) => (kind, Some(name.to_owned())),
@@ -129,7 +129,7 @@ fn written(args: &WatchArgs) -> Result<Vec<(Resource, Option<String>)>, Exit> {
         };
         match Resource::parse(kind) {
             Ok(resource) if name.as_deref() != Some("") => {
-                found.insert((resource, name), ());
+                found.insert((resource, name));
             }
             Ok(_) => {
                 err(&format!("lariat: `{word}` names no object; write it like `pod/web-0`"));
@@ -141,7 +141,7 @@ fn written(args: &WatchArgs) -> Result<Vec<(Resource, Option<String>)>, Exit> {
             }
         }
     }
-    Ok(found.into_keys().collect())
+    Ok(found.into_iter().collect())
 }
 
 /// Each line on stdin is a mark.

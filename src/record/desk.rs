@@ -6,10 +6,11 @@ use tokio::sync::{mpsc, oneshot, watch as signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use super::ledger::Ledger;
 use super::tape::Tape;
 use super::watch::{self, Opening, Order};
 use crate::clock::Clock;
-use crate::event::WatchId;
+use crate::event::{WatchId, Watched};
 use crate::plan::Query;
 
 /// How often this process looks whether it has been standing still.
@@ -59,12 +60,12 @@ pub(super) async fn run(
                 if let Some(order) = refused.filter(Order::opens) {
                     let (orders, taken) = mpsc::unbounded_channel();
                     orders.send(order).expect("the receiver is held in the next line");
+                    // Said here and not by the watch itself: watches are numbered in the order in which they are told.
+                    let ledger = Ledger::open(WatchId(next), watched(&query), desk.tape.clone(), desk.clock);
                     running.spawn(watch::run(Opening {
-                        id: WatchId(next),
                         client: desk.client.clone(),
                         query: query.clone(),
-                        tape: desk.tape.clone(),
-                        clock: desk.clock,
+                        ledger,
                         orders: taken,
                         desk: desk.asks.clone(),
                         left: desk.left.clone(),
@@ -95,5 +96,16 @@ pub(super) async fn run(
                 beat = now;
             }
         }
+    }
+}
+
+/// A query as the journal has it.
+fn watched(query: &Query) -> Watched {
+    Watched {
+        resource: query.resource.to_string(),
+        namespace: query.namespace.clone(),
+        name: query.name.clone(),
+        labels: query.labels.clone(),
+        fields: query.fields.clone(),
     }
 }

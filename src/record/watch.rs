@@ -20,10 +20,9 @@ use super::list::{FIRST_WAIT, LONGEST_WAIT, Listing, Roll, is_secret, list, pati
 use super::object::{Object, number};
 use super::query::Address;
 use super::stream::{self, Lines, Trouble, refusal};
-use super::tape::Tape;
 use super::{Confirmed, Error, kind};
-use crate::clock::{Clock, Elapsed};
-use crate::event::{Armed, Class, Difference, How, WatchId, Watched};
+use crate::clock::Elapsed;
+use crate::event::{Armed, Class, Difference, How};
 use crate::plan::Query;
 use crate::text;
 
@@ -65,11 +64,9 @@ impl Order {
 
 /// What a watch begins with.
 pub(super) struct Opening {
-    pub(super) id: WatchId,
     pub(super) client: Client,
     pub(super) query: Query,
-    pub(super) tape: Tape,
-    pub(super) clock: Clock,
+    pub(super) ledger: Ledger,
     pub(super) orders: mpsc::UnboundedReceiver<Order>,
     pub(super) desk: mpsc::WeakUnboundedSender<Ask>,
     pub(super) left: signal::Receiver<()>,
@@ -77,15 +74,7 @@ pub(super) struct Opening {
 
 /// Serves one query to all who need it, until nobody does.
 pub(super) async fn run(opening: Opening) {
-    let Opening { id, client, query, tape, clock, orders, desk, left } = opening;
-    let watched = Watched {
-        resource: query.resource.to_string(),
-        namespace: query.namespace.clone(),
-        name: query.name.clone(),
-        labels: query.labels.clone(),
-        fields: query.fields.clone(),
-    };
-    let ledger = Ledger::open(id, watched, tape, clock);
+    let Opening { client, query, ledger, orders, desk, left } = opening;
     let seen_at = ledger.now();
     let mut watch = Watch {
         client,
