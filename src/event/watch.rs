@@ -3,7 +3,8 @@ use serde_json::Value;
 
 use crate::clock::Elapsed;
 
-/// A watch of one run, numbered from 0 in the order in which they opened.
+/// A watch of one run, numbered from 0 in the order in which they were asked for. Two that are
+/// asked for at the same time may open in any order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WatchId(pub u32);

@@ -35,6 +35,7 @@ pub struct RunView {
     pub events: u64,
     places: BTreeMap<StepId, usize>,
     check_places: BTreeMap<CheckId, usize>,
+    watch_places: BTreeMap<WatchId, usize>,
     children: Vec<Vec<usize>>,
     /// For a group that settled badly: the row inside that is as bad, if there is one.
     deciders: Vec<Option<usize>>,
@@ -73,6 +74,7 @@ impl RunView {
             events: 1,
             places: BTreeMap::new(),
             check_places: BTreeMap::new(),
+            watch_places: BTreeMap::new(),
             children: vec![Vec::new(); start.steps.len()],
             deciders: vec![None; start.steps.len()],
         };
@@ -149,7 +151,7 @@ impl RunView {
 
     /// A watch by its number.
     pub fn watch(&self, watch: WatchId) -> Option<&WatchRow> {
-        self.watches.get(usize::try_from(watch.0).ok()?)
+        self.watch_places.get(&watch).map(|&place| &self.watches[place])
     }
 
     /// How many versions of objects all watches recorded.
@@ -338,20 +340,21 @@ impl RunView {
         }
     }
 
-    /// Watches are numbered in the order in which they open; the others are about an open one.
+    /// A watch opens once; the others are about one that has. Two that open at the same time may
+    /// come in any order.
     fn apply_to_watch(&mut self, event: &Event, watch: WatchId) -> Result<(), IllegalTransition> {
-        if let EventKind::WatchOpened { watched, .. } = &event.kind {
-            if usize::try_from(watch.0) != Ok(self.watches.len()) {
-                let because = format!("watch {} opens next, and not {}", self.watches.len(), watch.0);
-                return Err(IllegalTransition::of(event, because));
+        let place = self.watch_places.get(&watch).copied();
+        match (&event.kind, place) {
+            (EventKind::WatchOpened { .. }, Some(_)) => {
+                Err(IllegalTransition::of(event, format!("watch {} has opened already", watch.0)))
             }
-            self.watches.push(WatchRow::opened(watch, watched.clone(), event.at));
-            return Ok(());
-        }
-        let place = usize::try_from(watch.0).unwrap_or(usize::MAX);
-        match self.watches.get_mut(place) {
-            Some(row) => row.apply(event),
-            None => Err(IllegalTransition::of(event, format!("watch {} has not opened", watch.0))),
+            (EventKind::WatchOpened { watched, .. }, None) => {
+                self.watch_places.insert(watch, self.watches.len());
+                self.watches.push(WatchRow::opened(watch, watched.clone(), event.at));
+                Ok(())
+            }
+            (_, Some(place)) => self.watches[place].apply(event),
+            (_, None) => Err(IllegalTransition::of(event, format!("watch {} has not opened", watch.0))),
         }
     }
 
