@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::Error;
@@ -120,7 +120,7 @@ async fn roll(client: &Client, query: &Query) -> Result<Roll, Trouble> {
     loop {
         let bytes = stream::bytes(client, address.roll(from.as_deref())).await?;
         let page: Names = serde_json::from_slice(&bytes).map_err(|error| Error::Undecodable(error.to_string()))?;
-        for Named { metadata } in page.items.ok_or_else(no_items)? {
+        for Named { metadata } in page.items {
             let key = ObjectKey { namespace: metadata.namespace, name: metadata.name };
             entries.insert(key, (metadata.uid, metadata.resource_version));
         }
@@ -161,8 +161,13 @@ struct PageMetadata {
 struct Names {
     #[serde(default)]
     metadata: PageMetadata,
-    #[serde(default)]
-    items: Option<Vec<Named>>,
+    /// Of names alone, an API server writes an empty list as null.
+    #[serde(deserialize_with = "or_none")]
+    items: Vec<Named>,
+}
+
+fn or_none<'de, D: Deserializer<'de>>(items: D) -> Result<Vec<Named>, D::Error> {
+    Option::deserialize(items).map(Option::unwrap_or_default)
 }
 
 #[derive(Deserialize)]

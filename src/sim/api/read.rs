@@ -3,7 +3,7 @@
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
-use super::call::Call;
+use super::call::{Call, Shape};
 use super::selector::{self, Selection};
 use super::show;
 use super::state::State;
@@ -74,7 +74,7 @@ pub(crate) fn list(state: &State, call: &Call) -> Result<Value, Refusal> {
         last = key(&object);
         let mut item = show::object(&object, &call.resource, call.shape);
         // Items of a typed list do not repeat what the list says; custom ones do.
-        if !call.resource.is_custom() && call.shape == super::call::Shape::Whole {
+        if !call.resource.is_custom() && call.shape == Shape::Whole {
             let item = item.as_object_mut().expect("a shown object is a JSON object");
             item.shift_remove("kind");
             item.shift_remove("apiVersion");
@@ -94,6 +94,8 @@ pub(crate) fn list(state: &State, call: &Call) -> Result<Value, Refusal> {
         }
     }
     let (kind, api_version) = show::list_type(&call.resource, call.shape);
+    // A real server's empty list of names alone has null there.
+    let items = if items.is_empty() && matches!(call.shape, Shape::Metadata) { Value::Null } else { items.into() };
     Ok(json!({"kind": kind, "apiVersion": api_version, "metadata": metadata, "items": items}))
 }
 
