@@ -48,7 +48,7 @@ impl Dispatch<'_> {
             // One that was refused earlier may be allowed by now: a new outpost asks again,
             // and stands on the same watch if that is live.
             let outpost = self.lookout.hold(&query);
-            self.windows.outposts.insert(query.clone(), Arc::clone(&outpost));
+            arming.replaced.extend(self.windows.outposts.insert(query.clone(), Arc::clone(&outpost)));
             let to_loop = self.to_loop.clone();
             self.tasks.spawn(async move {
                 let live = outpost.synced().await;

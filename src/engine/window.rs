@@ -79,6 +79,8 @@ pub(super) struct Arming {
     pub(super) live: BTreeMap<Query, Armed>,
     pub(super) refused: BTreeMap<Query, Failure>,
     pub(super) alarm: Option<Set>,
+    /// Earlier outposts of the same watches: those must not end before the new ones are heard of.
+    pub(super) replaced: Vec<Arc<dyn Outpost>>,
 }
 
 /// Lists that close windows.
