@@ -69,7 +69,8 @@ pub(super) struct PlanArgs {
 /// Which cluster.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct ClusterArgs {
-    /// The kubeconfig context to run against. Never taken from the current context.
+    /// The kubeconfig context to run against, never taken from the current one. Without it
+    /// the embedded cluster is used.
     #[arg(long, visible_alias = "kube-context", value_name = "NAME")]
     pub(super) context: Option<String>,
     /// The kubeconfig file.
@@ -128,9 +129,10 @@ pub(super) struct RunArgs {
     /// Most time for the whole run, such as `30m`, instead of the plan's.
     #[arg(long, value_name = "DURATION", value_parser = crate::text::parse_duration)]
     pub(super) timeout: Option<std::time::Duration>,
-    /// The seed of every choice by chance; drawn and printed if not given.
-    #[arg(long, value_name = "NUMBER")]
-    pub(super) seed: Option<u64>,
+    /// The seed of every choice by chance: a number, or `random`. On the embedded cluster 1
+    /// if not given, on a real one drawn and printed.
+    #[arg(long, value_name = "NUMBER", value_parser = a_seed)]
+    pub(super) seed: Option<Seed>,
     /// How many steps may act at once.
     #[arg(short, long, value_name = "NUMBER", default_value_t = 16, value_parser = at_least_one)]
     pub(super) jobs: usize,
@@ -157,6 +159,24 @@ pub(super) struct RunArgs {
     pub(super) reports: PathBuf,
     #[command(flatten)]
     pub(super) show: ShowArgs,
+}
+
+/// What `--seed` may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seed {
+    /// This one.
+    Number(u64),
+    /// A new one.
+    Random,
+}
+
+fn a_seed(text: &str) -> Result<Seed, String> {
+    match text {
+        "random" => Ok(Seed::Random),
+        number => {
+            number.parse().map(Seed::Number).map_err(|_| format!("`{text}` is no seed; write a number, or `random`"))
+        }
+    }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -34,6 +34,10 @@ pub(super) async fn cleanup(args: CleanupArgs) -> Exit {
 
 async fn attempt(args: &CleanupArgs) -> Result<Exit, Exit> {
     let (folder, view) = report::open(&args.reports, &args.run)?;
+    if view.start.cluster.as_ref().is_some_and(|cluster| cluster.embedded) {
+        out(&format!("run {} was on the embedded cluster, which ended with it: nothing is left", view.start.run));
+        return Ok(Exit::Ok);
+    }
     let opened = open(&view, args).await?;
     let plan = remaining(&view, args)?;
     let found = match opened.cluster.client() {

@@ -42,6 +42,11 @@ fn settings(args: &PlanArgs) -> Result<Settings, Exit> {
     })
 }
 
+/// Whether a run is one on the embedded cluster: it needs one, and none was named.
+pub(super) fn is_embedded(plan: &Plan, args: &ClusterArgs) -> bool {
+    plan.needs_cluster() && args.context.is_none() && args.kubeconfig.is_none()
+}
+
 /// Opens the cluster that a plan needs and the command line names.
 pub(super) async fn cluster(plan: &Plan, args: &ClusterArgs) -> Result<Opened, Exit> {
     if !plan.needs_cluster() {
@@ -49,7 +54,7 @@ pub(super) async fn cluster(plan: &Plan, args: &ClusterArgs) -> Result<Opened, E
     }
     let Some(context) = &args.context else {
         err(
-            "lariat: this plan needs a cluster, and none is taken unasked: name one with `--context NAME` (`kubectl config get-contexts` lists them)",
+            "lariat: a kubeconfig alone names no cluster, and none is taken unasked: add `--context NAME` (`kubectl config get-contexts` lists them), or leave `--kubeconfig` out for the embedded cluster",
         );
         return Err(Exit::Usage);
     };

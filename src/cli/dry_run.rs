@@ -25,7 +25,7 @@ pub(super) fn client(plan: &Plan, context: Option<&str>) -> String {
     let place = match context {
         _ if !plan.needs_cluster() => "without a cluster".to_owned(),
         Some(context) => format!("against the context `{context}`"),
-        None => "against a context that is still to be named (`--context NAME`)".to_owned(),
+        None => "on the embedded cluster (`--context NAME` names a real one)".to_owned(),
     };
     let _ = write!(said, "{steps} would run {place}. Nothing was asked and nothing was touched.");
     said

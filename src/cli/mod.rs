@@ -18,6 +18,7 @@ mod main;
 mod papers;
 mod report;
 mod run;
+mod runtime;
 mod screen;
 mod sink;
 mod watch;

@@ -6,14 +6,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::args::{DryRun, PlanArgs, ProgressArg, RunArgs};
+use super::args::{DryRun, PlanArgs, ProgressArg, RunArgs, Seed};
 use super::door::{self, Opened};
 use super::finish::{self, Copies};
 use super::look::look;
 use super::screen::{err, out, told};
 use super::sink::Recorded;
-use super::{Exit, dry_run};
-use crate::clock::Clock;
+use super::{Exit, dry_run, runtime};
+use crate::clock::{Clock, Stopwatch};
 use crate::cluster::Cluster;
 use crate::engine::{self, Order};
 use crate::event::{CancelReason, Event, FORMAT, Mask, RunStart};
@@ -22,17 +22,53 @@ use crate::id::RunId;
 use crate::journal::{RunFolder, Writer};
 use crate::plan::Plan;
 use crate::report::{Closing, Look, Output, Terminal};
+use crate::sim::Embedded;
 use crate::step::RunFacts;
 use crate::view::RunView;
 
 /// How often bars are drawn and heartbeats thought of.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Runs a plan.
-pub(super) async fn run(args: RunArgs) -> Exit {
-    match prepare(&args).await {
-        Ok(Some(prepared)) => prepared.go().await,
-        Ok(None) => Exit::Ok,
+/// Runs a plan: on the embedded cluster in virtual time, or on the cluster that is named.
+pub(super) fn run(args: RunArgs) -> Exit {
+    let plan = match load(&args) {
+        Ok(Some(plan)) => plan,
+        Ok(None) => return Exit::Ok,
+        Err(exit) => return exit,
+    };
+    if door::is_embedded(&plan, &args.cluster) {
+        let seed = seed(&args).unwrap_or(1);
+        return runtime::embedded(move || async move {
+            let cluster: Arc<dyn Cluster> = Arc::new(Embedded::new(seed));
+            carry_out(plan, &args, Opened { cluster, may_harm: true }, seed).await
+        });
+    }
+    runtime::real(async move {
+        let seed = seed(&args).unwrap_or_else(draw);
+        match door::cluster(&plan, &args.cluster).await {
+            Ok(opened) => carry_out(plan, &args, opened, seed).await,
+            Err(exit) => exit,
+        }
+    })
+}
+
+/// The plan, unless only a dry run was asked for.
+fn load(args: &RunArgs) -> Result<Option<Plan>, Exit> {
+    let mut plan = door::load(&args.plan, args.show.color)?;
+    if let Some(timeout) = args.timeout {
+        plan.timeout = timeout;
+    }
+    if args.dry_run == Some(DryRun::Client) {
+        out(&dry_run::client(&plan, args.cluster.context.as_deref()));
+        return Ok(None);
+    }
+    Ok(Some(plan))
+}
+
+async fn carry_out(plan: Plan, args: &RunArgs, opened: Opened, seed: u64) -> Exit {
+    let watch = Stopwatch::start();
+    match prepare(plan, args, opened, seed) {
+        Ok(prepared) => prepared.go(watch).await,
         Err(exit) => exit,
     }
 }
@@ -49,33 +85,28 @@ struct Prepared {
     progress: ProgressArg,
     fail_fast: bool,
     grace: Duration,
+    /// Time is virtual.
+    embedded: bool,
 }
 
-async fn prepare(args: &RunArgs) -> Result<Option<Prepared>, Exit> {
-    let mut plan = door::load(&args.plan, args.show.color)?;
-    if let Some(timeout) = args.timeout {
-        plan.timeout = timeout;
-    }
-    if args.dry_run == Some(DryRun::Client) {
-        out(&dry_run::client(&plan, args.cluster.context.as_deref()));
-        return Ok(None);
-    }
-    let opened = door::cluster(&plan, &args.cluster).await?;
+fn prepare(plan: Plan, args: &RunArgs, opened: Opened, seed: u64) -> Result<Prepared, Exit> {
     allow(&plan, &opened, args)?;
     let clock = opened.cluster.clock();
-    let seed = args.seed.unwrap_or_else(draw);
     let id = run_id(&plan.name, &clock, seed);
     let said = |error: crate::journal::Error| {
         err(&told(&error));
         Exit::Error
     };
-    let folder = RunFolder::create(&args.reports, &plan.name, clock.start(), &id).map_err(said)?;
+    let embedded = opened.cluster.identity().is_some_and(|cluster| cluster.embedded);
+    // Virtual time begins anew with each run; folders are told apart by the real one.
+    let started = if embedded { Clock::real().start() } else { clock.start() };
+    let folder = RunFolder::create(&args.reports, &plan.name, started, &id).map_err(said)?;
     let journal = Writer::create(folder.path()).map_err(said)?;
     if let Err(error) = folder.become_latest() {
         err(&told(&error));
     }
     let start = start(&plan, args, seed, id, &opened.cluster);
-    Ok(Some(Prepared {
+    Ok(Prepared {
         plan,
         cluster: opened.cluster,
         start,
@@ -86,7 +117,16 @@ async fn prepare(args: &RunArgs) -> Result<Option<Prepared>, Exit> {
         progress: args.show.progress,
         fail_fast: args.fail_fast,
         grace: args.grace,
-    }))
+        embedded,
+    })
+}
+
+/// The seed that was asked for.
+fn seed(args: &RunArgs) -> Option<u64> {
+    match args.seed? {
+        Seed::Number(seed) => Some(seed),
+        Seed::Random => Some(draw()),
+    }
 }
 
 /// Refuses harm that nobody allowed.
@@ -110,8 +150,8 @@ fn allow(plan: &Plan, opened: &Opened, args: &RunArgs) -> Result<(), Exit> {
 }
 
 impl Prepared {
-    async fn go(self) -> Exit {
-        let clock = self.cluster.clock();
+    async fn go(self, watch: Stopwatch) -> Exit {
+        let clock = (!self.embedded).then(|| self.cluster.clock());
         let (show, shown) = mpsc::unbounded_channel();
         let terminal = tokio::spawn(narrate(Terminal::new(self.look, Output::standard()), clock, shown));
         let mut sink =
@@ -147,7 +187,8 @@ impl Prepared {
         }
         let written = finish::write(&view, &self.folder, &self.copies);
         let failed = written.failed;
-        let closing = closing(&view, written.closing(&self.folder), clock);
+        let real = self.embedded.then(|| watch.elapsed());
+        let closing = closing(&view, written.closing(&self.folder), real);
         terminal.close(&closing);
         match Exit::of(verdict, view.cancelled.map(|(_, by)| by)) {
             Exit::Ok if failed => Exit::Error,
@@ -156,12 +197,19 @@ impl Prepared {
     }
 }
 
-/// Tells people what happens while it happens. Ends when the run does.
+/// Tells people what happens while it happens. Ends when the run does. Without a clock
+/// time is virtual: nobody waits long enough to be told that all is well.
 pub(super) async fn narrate(
     mut terminal: Terminal,
-    clock: Clock,
+    clock: Option<Clock>,
     mut events: mpsc::UnboundedReceiver<Event>,
 ) -> Terminal {
+    let Some(clock) = clock else {
+        while let Some(event) = events.recv().await {
+            terminal.show(&event);
+        }
+        return terminal;
+    };
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -177,12 +225,14 @@ pub(super) async fn narrate(
 }
 
 /// What stands under the verdict.
-fn closing(view: &RunView, closing: Closing, clock: Clock) -> Closing {
-    // Two durations are told only where time is virtual.
-    let embedded = view.start.cluster.as_ref().is_some_and(|cluster| cluster.embedded);
-    let real = embedded.then(|| clock.elapsed().duration());
+fn closing(view: &RunView, closing: Closing, real: Option<Duration>) -> Closing {
+    // Two durations are told only where time is virtual; there, nothing outlives the run.
+    let embedded = real.is_some();
     let mut closing = Closing { real, critical: critical(view), ..closing };
     let second = view.cancelled.is_some_and(|(_, by)| by == CancelReason::SecondSignal);
+    if embedded {
+        return closing;
+    }
     if view.start.cluster.is_some() && (second || !view.is_complete()) {
         closing.extra.push(format!(
             "left in the cluster: what carries the label {}={}",

@@ -89,7 +89,7 @@ async fn attempt(args: &WatchArgs) -> Result<Exit, Exit> {
     };
     let copies = Copies::default();
     let (show, shown) = mpsc::unbounded_channel();
-    let terminal = tokio::spawn(narrate(Terminal::new(look(&args.show), Output::standard()), clock, shown));
+    let terminal = tokio::spawn(narrate(Terminal::new(look(&args.show), Output::standard()), Some(clock), shown));
     let mut sink = Recorded::new(journal, folder.clone(), copies.clone(), show).showing(args.show.progress);
     err(&format!("recording into {}; a line on stdin marks a moment, Ctrl-C ends it", finish::shown(folder.path())));
     let vigil = Vigil {

@@ -10,7 +10,8 @@ mod port;
 mod process;
 mod tls;
 
-pub use fetch::{Fetch, FetchError, Wanted};
+pub use crate::event::ClusterIdentity;
+pub use fetch::{Fetch, FetchError, FetchTrouble, Wanted};
 pub use helm::{ChartRequest, Helm, HelmCall, HelmError, Hook, Release};
 pub use live::{ConnectError, ContextSettings, HelmSaid, Live, LiveOptions, Local, Settings, SettingsError};
 pub use port::{Answer, Cluster, Fetched, NoCluster, Progressed};

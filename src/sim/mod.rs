@@ -1,7 +1,8 @@
 //! An embedded cluster behind the same port as a real one.
 //!
 //! It holds the API server ([`Api`]), controllers and nodes that are its clients
-//! ([`World`]), and a stand-in for helm. It does not know who asks: steps, recorders and
+//! ([`World`]), a stand-in for helm and an internet, and puts them behind the port
+//! ([`Embedded`]). It does not know who asks: steps, recorders and
 //! foreign tools all come through a `kube::Client` or through HTTP.
 
 mod api;
@@ -10,7 +11,12 @@ mod control;
 
 mod helm;
 
+mod net;
+
 mod world;
+
+mod embedded;
+mod lab;
 
 pub use api::{
     Answer, Api, Effect, Ending, Entered, Exec, Guard, Kubelets, LogLine, Matching, Options, Program, Refusal, Request,
@@ -21,5 +27,7 @@ pub use control::{
     Machines, Object, OnTerm, Process, Round, Runs, Setting, Span, Start, Switch, Trigger, Trouble, Volume, Watches,
     Write, kubelet, sha256, timing,
 };
+pub use embedded::Embedded;
 pub use helm::{Chart, Charts, Rendered, Rendering, StandInHelm, Templates};
+pub use net::{Internet, Serving, Site, SiteFault};
 pub use world::{Setup, World};

@@ -19,11 +19,11 @@ fn kubeconfig(server: &str, user: &str) -> String {
 }
 
 #[test]
-fn without_a_context_no_cluster_is_taken() {
+fn without_a_context_the_embedded_cluster_is_used_and_no_other() {
     let bench = Bench::with(PLAN);
     bench.write(".kube/config", kubeconfig("http://127.0.0.1:1", ""));
-    bench.lariat(["run", "plan.toml"]).expect(2, &["--context"]);
-    assert!(!bench.path().join("reports").exists());
+    bench.lariat(["run", "plan.toml"]).expect(0, &["on the embedded cluster", "seed 1", "simulated"]);
+    bench.lariat(["run", "plan.toml", "--kubeconfig", ".kube/config"]).expect(2, &["--context"]);
 }
 
 #[test]

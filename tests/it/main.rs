@@ -6,6 +6,7 @@ mod bad_plan;
 mod bad_world;
 mod conformance;
 mod disk;
+mod embedded;
 mod runs;
 mod signals;
 mod support;

@@ -1,0 +1,73 @@
+use kube::Client;
+
+use super::{Charts, Internet, Setup, StandInHelm, World, lab};
+use crate::clock::Clock;
+use crate::cluster::{Cluster, ClusterIdentity, Fetch, Helm, NoCluster};
+
+/// An embedded cluster behind the port: API server, nodes, controllers, helm, internet.
+///
+/// Must be made and used on the runtime of [`World::runtime`].
+pub struct Embedded {
+    world: World,
+    helm: StandInHelm,
+    internet: Internet,
+    identity: ClusterIdentity,
+}
+
+impl Embedded {
+    /// A cluster with three ready nodes that knows the lab's images and charts.
+    pub fn new(seed: u64) -> Self {
+        let world = World::new(Setup::seeded(seed));
+        let internet = Internet::default();
+        lab::images(&world, &internet);
+        let mut charts = Charts::default();
+        for version in ["1.0.0", "2.0.0"] {
+            charts.add(lab::gadget(version));
+        }
+        let helm = StandInHelm::new(world.api().client_as("helm"), world.clock(), charts);
+        let identity = ClusterIdentity {
+            context: "embedded".to_owned(),
+            server: format!("embedded cluster, virtual time, seed {seed}"),
+            version: "v1.34.4".to_owned(),
+            nodes: Some(world.nodes().len()),
+            embedded: true,
+        };
+        Self { world, helm, internet, identity }
+    }
+
+    /// What runs in it.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// What can be downloaded from in it.
+    pub fn internet(&self) -> &Internet {
+        &self.internet
+    }
+}
+
+impl Cluster for Embedded {
+    fn client(&self) -> Result<Client, NoCluster> {
+        Ok(self.world.client())
+    }
+
+    fn helm(&self) -> &dyn Helm {
+        &self.helm
+    }
+
+    fn fetch(&self) -> &dyn Fetch {
+        &self.internet
+    }
+
+    fn clock(&self) -> Clock {
+        self.world.clock()
+    }
+
+    fn identity(&self) -> Option<ClusterIdentity> {
+        Some(self.identity.clone())
+    }
+
+    fn processes(&self) -> bool {
+        false
+    }
+}

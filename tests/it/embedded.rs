@@ -1,0 +1,78 @@
+//! Runs on the embedded cluster: no context, no set-up, virtual time.
+
+use crate::support::Bench;
+
+const PLAN: &str = r#"
+[plan]
+name      = "small"
+namespace = "store"
+
+[objects.pods]
+resource = "pods"
+labels   = "app=db"
+
+[steps.namespace]
+apply = { object = { apiVersion = "v1", kind = "Namespace", metadata = { name = "store" } } }
+
+[steps.db]
+needs = ["namespace"]
+
+[steps.db.apply.object]
+apiVersion = "apps/v1"
+kind       = "Deployment"
+metadata   = { name = "db" }
+
+[steps.db.apply.object.spec]
+replicas = 3
+selector = { matchLabels = { app = "db" } }
+template = { metadata = { labels = { app = "db" } }, spec = { containers = [{ name = "db", image = "example/db:1" }] } }
+
+[steps.up]
+needs   = ["db"]
+timeout = "20m"
+wait    = { on = "pods", that = "ready(o)", count = 3, stable = "10m" }
+
+[steps.kill]
+needs    = ["up"]
+pod-kill = { on = "pods", which = 1 }
+
+[steps.back]
+needs = ["kill"]
+wait  = { on = "pods", that = "ready(o) && !(o.metadata.uid in steps.kill.uids)", count = 3 }
+"#;
+
+#[test]
+fn minutes_pass_at_once_and_the_same_seed_gives_the_same_journal() {
+    let bench = Bench::with(PLAN);
+    let run = |seed: &str| {
+        bench
+            .lariat(["run", "plan.toml", "--seed", seed])
+            .expect(0, &["on the embedded cluster", "10m", "simulated", &format!("seed {seed}")]);
+        bench.latest("small", "events.jsonl")
+    };
+    let (first, again, other) = (run("7"), run("7"), run("8"));
+    assert!(first == again, "the same seed gave another journal");
+    assert_ne!(first, other);
+    assert!(bench.latest("small", "report.html").contains("embedded cluster"));
+    assert!(bench.latest("small", "junit.xml").contains("small.embedded"));
+    bench.lariat(["cleanup", "small"]).expect(0, &["nothing is left"]);
+}
+
+#[test]
+fn what_the_embedded_cluster_does_not_have_is_said() {
+    let step = |verb: &str| {
+        format!(
+            "[plan]\nname = \"p\"\n[objects.pods]\nresource = \"pods\"\n[steps.s]\n{verb}\n[steps.look]\nwait = {{ on = \"pods\", min = 0 }}\n"
+        )
+    };
+    let says = |verb: &str, code: i32, told: &[&str]| {
+        Bench::with(&step(verb)).lariat(["run", "plan.toml"]).expect(code, told);
+    };
+    says("download = { url = \"https://example.com/x.img\" }", 4, &["https://example.com/x.img", "--context"]);
+    says(
+        "helm-install = { release = \"r\", chart = \"repo/unheard-of\" }",
+        1,
+        &["repo/unheard-of", "gadget-1.0.0", "--context"],
+    );
+    says("command = { args = [\"true\"] }", 4, &["embedded"]);
+}
