@@ -118,6 +118,18 @@ impl Court {
         self.violations()
     }
 
+    /// A time of which nothing is known puts a check in doubt.
+    pub(super) fn blind(&mut self, check: &CheckId, blind: Blind) {
+        if let Some(window) = self.windows.get_mut(check) {
+            window.unseen(blind);
+        }
+    }
+
+    /// The newest version that a watch has shown.
+    pub(super) fn reached(&self, watch: WatchId) -> u64 {
+        self.replay.reached(watch)
+    }
+
     /// The next event of the stream; the answer is to be written after it.
     pub fn take(&mut self, event: &Event) -> Vec<EventKind> {
         let sign = match &event.kind {
@@ -129,6 +141,9 @@ impl Court {
             self.on(watch).for_each(|window| window.witness(at));
         }
         match &event.kind {
+            // What no check can ever ask for is not kept.
+            EventKind::WatchOpened { watched, .. }
+                if !self.checks.values().any(|case| serves(watched, &case.query).is_some()) => {}
             EventKind::WatchOpened { .. } | EventKind::ObjectSeen(_) | EventKind::WatchListed { .. } => {
                 for change in self.replay.fold(event) {
                     self.changed(&change);

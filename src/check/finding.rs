@@ -7,6 +7,9 @@ use crate::event::{Blind, Finding, Outcome};
 use crate::plan::{Check, Claim};
 use crate::text;
 
+/// What would have decided a check whose objects nobody watched.
+pub(super) const RECORDED: &str = "a record of these objects: a check, a `wait`, or `lariat watch` makes one";
+
 /// Judges a closed window. `matched`: the selection had objects earlier in the run.
 pub(super) fn judge(check: &Check, mut window: Window, matched: bool) -> (Outcome, Finding) {
     let Closed { at, edge, cut } = window.closed.clone().unwrap_or(Closed { at: window.opened, edge: None, cut: None });
@@ -114,10 +117,7 @@ fn unseen(check: &Check, window: &Window, edge: Option<u64>, matched: bool) -> O
         ));
     }
     if window.watch.is_none() {
-        return Some((
-            format!("`{}` was not recorded", check.on),
-            "a record of these objects: a check, a `wait`, or `lariat watch` makes one".to_owned(),
-        ));
+        return Some((format!("`{}` was not recorded", check.on), RECORDED.to_owned()));
     }
     match &window.confirmed {
         None => {

@@ -13,6 +13,7 @@ mod finding;
 mod fold;
 mod gauge;
 mod reading;
+mod rejudge;
 mod replay;
 mod serve;
 #[cfg(test)]
@@ -21,5 +22,6 @@ mod track;
 mod window;
 
 pub use court::Court;
+pub use rejudge::rejudge;
 pub use replay::{Change, Replay};
 pub use track::{Pipeline, Selected, Track, TrackKey, Version};

@@ -438,6 +438,11 @@ impl Window {
         }
     }
 
+    /// Nobody watched: whatever there was is not known.
+    pub(super) fn unseen(&mut self, blind: Blind) {
+        self.blind.push(Spell { blind, counts: true });
+    }
+
     /// The watch stood still and missed nothing.
     pub(super) fn late(&mut self, blind: Blind) {
         if blind.to > self.opened && self.closed.as_ref().is_none_or(|closed| blind.from < closed.at) {

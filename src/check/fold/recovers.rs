@@ -177,9 +177,13 @@ impl Fold for Recovers {
 
     fn pass(&mut self, now: Elapsed, closing: bool) -> Vec<Overdue> {
         let settled = if closing { now } else { now.since(SETTLED) };
-        let signs = self.signs.iter().flat_map(|(oldest, newest)| [*oldest, *newest]);
-        let proved = signs.filter(|sign| *sign <= settled).map(|sign| self.earliest(sign)).max();
-        self.proved = self.proved.max(proved.unwrap_or_default());
+        // A sign is used up, whatever it proves: else its time would come again and again.
+        if let Some((oldest, newest)) = self.signs {
+            let settled_signs = [oldest, newest].into_iter().filter(|sign| *sign <= settled);
+            let proved = settled_signs.map(|sign| self.earliest(sign)).max();
+            self.proved = self.proved.max(proved.unwrap_or_default());
+            self.signs = (newest > settled).then_some((if oldest > settled { oldest } else { newest }, newest));
+        }
         // When the closing list agrees, everything until now was seen.
         let until = if closing { now } else { self.proved };
         let mut overdue = Vec::new();
