@@ -24,8 +24,8 @@ pub use api::{
 };
 pub use control::{
     Anywhere, Attach, Backoff, Behaviour, Bell, Cache, Chance, Change, Controller, File, Form, Image, Key, Kind, Life,
-    Machines, Object, OnTerm, Process, Round, Runs, Setting, Span, Start, Switch, Trigger, Trouble, Volume, Watches,
-    Write, kubelet, sha256, timing,
+    Machines, Object, OnTerm, PROVISIONER, Process, Round, Runs, Setting, Span, Start, Switch, Trigger, Trouble,
+    Volume, Watches, Write, kubelet, sha256, timing,
 };
 pub use embedded::Embedded;
 pub use helm::{Chart, Charts, Rendered, Rendering, StandInHelm, Templates};

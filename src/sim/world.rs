@@ -65,7 +65,7 @@ impl World {
     pub fn new(setup: Setup) -> Self {
         let options = Options {
             seed: setup.seed,
-            stand_ins: StandIns { pods_vanish: None, ..StandIns::default() },
+            stand_ins: StandIns { pods_vanish: None, garbage_collected: false, namespaces_empty: false },
             ..Options::new()
         };
         let api = Api::new(options);

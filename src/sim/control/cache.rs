@@ -16,6 +16,7 @@ pub struct Cache {
 
 #[derive(Clone, Debug, Default)]
 struct Drawer {
+    kind: Option<Kind>,
     objects: BTreeMap<Key, Object>,
     /// Everything up to this revision has been delivered.
     revision: u64,
@@ -74,6 +75,23 @@ impl Cache {
         self.within(kind, owner.namespace()).filter(move |object| object.is_controlled_by(owner.uid()))
     }
 
+    /// Everything that is known, with its kind.
+    pub fn everything(&self) -> impl Iterator<Item = (&Kind, &Object)> {
+        self.drawers
+            .values()
+            .filter_map(|drawer| Some((drawer.kind.as_ref()?, drawer)))
+            .flat_map(|(kind, drawer)| drawer.objects.values().map(move |object| (kind, object)))
+    }
+
+    /// The kind of which an object says that it is, if that is watched here.
+    pub fn kind_of(&self, api_version: &str, kind: &str) -> Option<&Kind> {
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        self.drawers
+            .values()
+            .filter_map(|drawer| drawer.kind.as_ref())
+            .find(|own| own.kind == kind && own.group == group)
+    }
+
     /// Up to which revision everything of a kind has been delivered.
     pub(super) fn revision(&self, kind: &Kind) -> Option<u64> {
         self.drawers.get(&drawer_of(kind)).map(|drawer| drawer.revision)
@@ -83,6 +101,7 @@ impl Cache {
     pub(super) fn listed(&mut self, kind: &Kind, revision: u64, objects: Vec<Object>) -> Vec<Change> {
         let drawer = self.drawers.entry(drawer_of(kind)).or_default();
         drawer.revision = drawer.revision.max(revision);
+        drawer.kind = Some(kind.clone());
         let new: BTreeMap<Key, Object> = objects.into_iter().map(|object| (object.key(), object)).collect();
         let old = std::mem::replace(&mut drawer.objects, new.clone());
         let gone = old.iter().filter(|(key, _)| !new.contains_key(key)).map(|(_, object)| Change {
@@ -117,6 +136,8 @@ impl Cache {
 
     /// Forgets a kind that is no longer served; what was known of it is gone.
     pub(super) fn dropped(&mut self, kind: &Kind) -> Vec<Change> {
-        self.listed(kind, 0, Vec::new())
+        let changes = self.listed(kind, 0, Vec::new());
+        self.drawers.remove(&drawer_of(kind));
+        changes
     }
 }

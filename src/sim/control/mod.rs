@@ -32,10 +32,13 @@ mod workload;
 mod manager;
 
 #[cfg(test)]
+mod chart;
+#[cfg(test)]
 mod stage;
 
 pub use cache::{Cache, Change};
 pub use chance::{Chance, Span};
+pub use cluster::PROVISIONER;
 pub(in crate::sim) use cluster::scheduler;
 pub use controller::{Controller, Round, Runs, Trigger, Watches};
 pub use key::Key;

@@ -368,6 +368,15 @@ impl Hand {
         if !latency.is_zero() {
             sleep(latency).await;
         }
+        if let Some((path, uid)) = &write.unless {
+            match setting.client.request::<Value>(request("GET", path, &setting.agent, "", Vec::new())).await {
+                Ok(object) if object["metadata"]["uid"] == uid.as_str() => return Ok(None),
+                Ok(_) => {}
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let setting = &self.office.setting;
         let request = match write.request(&setting.agent) {
             Some(request) => request,
             None => self.event(write),

@@ -4,6 +4,17 @@ use serde_json::Value;
 
 use super::object::Object;
 
+/// Whether a `LabelSelector` selects an object. An empty one selects everything, a missing one nothing.
+pub(super) fn selects(selector: &Value, object: &Object) -> bool {
+    let Some(selector) = selector.as_object() else {
+        return false;
+    };
+    let labels = object.at("/metadata/labels");
+    let equal = selector.get("matchLabels").is_none_or(|wanted| has_labels(wanted, labels));
+    let terms = selector.get("matchExpressions").and_then(Value::as_array).into_iter().flatten();
+    equal && terms.into_iter().all(|term| meets(term, |key| labels[key].as_str()))
+}
+
 /// Whether all of these labels are among those.
 pub(super) fn has_labels(wanted: &Value, labels: &Value) -> bool {
     wanted.as_object().into_iter().flatten().all(|(key, value)| labels.get(key) == Some(value))
@@ -96,5 +107,8 @@ mod tests {
         let other = json!({"matchExpressions": [{"key": "zone", "operator": "NotIn", "values": ["a"]}]});
         assert!(!selects_node(&term(other), &node));
         assert!(!selects_node(&term(json!({})), &node));
+        assert!(selects(&json!({}), &node));
+        assert!(!selects(&Value::Null, &node));
+        assert!(selects(&json!({"matchLabels": {"zone": "a"}}), &node));
     }
 }

@@ -74,6 +74,9 @@ impl Stage {
                 Kind::STORAGE_CLASS,
                 Kind::NAMESPACE,
                 Kind::DISRUPTION_BUDGET,
+                Kind::SERVICE_ACCOUNT,
+                Kind::new("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", false),
+                Kind::new("lab.lariat.dev", "v1", "gadgets", "Gadget", true),
             ];
             let kind = kinds.into_iter().find(|kind| document["kind"] == *kind.kind).unwrap();
             let namespace = document["metadata"]["namespace"].as_str().unwrap_or("default").to_owned();

@@ -17,6 +17,8 @@ pub struct Write {
     forgives: &'static [u16],
     /// An event to tell once it is done; the name of what was written is added to its message.
     pub(super) tells: Option<Box<Write>>,
+    /// Not done if an object of this uid is at this path: asked right before, whatever the cache says.
+    pub(super) unless: Option<(String, String)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +69,7 @@ pub enum Form {
 
 impl Write {
     fn of(kind: &Kind, act: Act) -> Self {
-        Self { kind: kind.clone(), act, forgives: &[], tells: None }
+        Self { kind: kind.clone(), act, forgives: &[], tells: None, unless: None }
     }
 
     /// Creates an object, in the namespace that its metadata names.
@@ -142,6 +144,12 @@ impl Write {
         Self::of(&Kind::POD, Act::Post { key: pod.key(), part: "/eviction", body })
     }
 
+    /// Replaces the finalizers in a namespace's specification.
+    pub(super) fn finalize(namespace: Value) -> Self {
+        let act = Act::Replace { key: key_of(&namespace), part: "/finalize", object: namespace };
+        Self::of(&Kind::NAMESPACE, act).forgiving(&[404])
+    }
+
     /// An event: `kind` is `Normal` or `Warning`. The same again is counted, not repeated.
     pub fn event(about: &Object, kind: &'static str, reason: &str, message: impl Into<String>) -> Self {
         let about = json!({
@@ -149,6 +157,14 @@ impl Write {
             "apiVersion": about.text("/apiVersion"), "resourceVersion": about.text("/metadata/resourceVersion"),
         });
         Self::of(&Kind::EVENT, Act::Event { about, kind, reason: reason.to_owned(), message: message.into() })
+    }
+
+    /// The same write, but not if that object is still there: the server is asked right before, as the
+    /// garbage collector does, whose cache of owners may lag behind that of what they own.
+    #[must_use]
+    pub fn unless_there(mut self, kind: &Kind, key: &Key, uid: &str) -> Self {
+        self.unless = Some((kind.object(key), uid.to_owned()));
+        self
     }
 
     /// The same write, after which an event is told of what was written by its name, as in

@@ -80,7 +80,7 @@ pub(super) fn controller_of(change: &Change, kind: &str) -> Vec<Key> {
 }
 
 /// A count or a percentage of a total, rounded up or down.
-pub(super) fn scaled(value: &Value, total: i64, up: bool) -> i64 {
+pub(in super::super) fn scaled(value: &Value, total: i64, up: bool) -> i64 {
     match value {
         Value::String(text) => {
             let percent: i64 = text.trim_end_matches('%').parse().unwrap_or_default();
@@ -92,13 +92,25 @@ pub(super) fn scaled(value: &Value, total: i64, up: bool) -> i64 {
 }
 
 /// A write of a status that differs from what is known; `None` if it does not.
-pub(super) fn status_write(kind: &Kind, object: &Object, status: Value) -> Option<Write> {
+pub(in super::super) fn status_write(kind: &Kind, object: &Object, status: Value) -> Option<Write> {
     if *object.at("/status") == status {
         return None;
     }
     let mut changed = object.to_value();
     changed["status"] = status;
     Some(Write::update_status(kind, changed))
+}
+
+/// A condition for a status, which keeps its time of transition where its status stays.
+pub(super) fn with_condition(conditions: &mut Vec<Value>, new: Value) {
+    let mut new = new;
+    if let Some(old) = conditions.iter().find(|old| old["type"] == new["type"] && old["status"] == new["status"]) {
+        new["lastTransitionTime"] = old["lastTransitionTime"].clone();
+    }
+    match conditions.iter_mut().find(|old| old["type"] == new["type"]) {
+        Some(old) => *old = new,
+        None => conditions.push(new),
+    }
 }
 
 /// A time as objects carry it.

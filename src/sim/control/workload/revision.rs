@@ -25,6 +25,8 @@ pub(super) fn hash(value: &Value, collisions: i64) -> String {
 pub(super) struct History {
     /// The present revision's hash.
     pub(super) hash: String,
+    /// The present revision's name.
+    pub(super) name: String,
     pub(super) writes: Vec<Write>,
     /// The older revisions, oldest first.
     pub(super) old: Vec<Object>,
@@ -47,14 +49,14 @@ pub(super) fn history(owner: &Object, kind: &Kind, cache: &Cache) -> History {
     let mut writes = Vec::new();
     let found = known.iter().rposition(|revision| *revision.at("/data") == data);
     let collisions = owner.count("/status/collisionCount");
-    let hash = if let Some(at) = found {
+    let (hash, name) = if let Some(at) = found {
         let revision = known.remove(at);
         if revision.count("/revision") < newest {
             let mut changed = revision.to_value();
             changed["revision"] = (newest + 1).into();
             writes.push(Write::update(&Kind::REVISION, changed));
         }
-        revision.label(HASH).unwrap_or_default().to_owned()
+        (revision.label(HASH).unwrap_or_default().to_owned(), revision.name().to_owned())
     } else {
         let hash = self::hash(template, collisions);
         let name = format!("{}-{hash}", owner.name());
@@ -74,9 +76,9 @@ pub(super) fn history(owner: &Object, kind: &Kind, cache: &Cache) -> History {
                 "data": data, "revision": newest + 1,
             }),
         ));
-        hash
+        (hash, name)
     };
-    History { hash, writes, old: known }
+    History { hash, name, writes, old: known }
 }
 
 impl History {

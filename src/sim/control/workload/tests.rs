@@ -2,3 +2,5 @@
 
 mod daemon_set;
 mod deployment;
+mod job;
+mod stateful_set;
