@@ -83,6 +83,15 @@ impl Ledger {
         self.held.keys()
     }
 
+    /// All objects as they were last seen.
+    pub(super) fn known(&self) -> BTreeMap<ObjectKey, Arc<Object>> {
+        let kept = |(key, entry): (&ObjectKey, &Entry)| {
+            let (uid, version) = (entry.uid.clone(), entry.version.clone());
+            (key.clone(), Arc::new(Object::kept(key.clone(), uid, version, Arc::clone(&entry.body))))
+        };
+        self.held.iter().map(kept).collect()
+    }
+
     /// One version, as the watch brought it.
     pub(super) fn saw(&mut self, object: &Object, how: How) {
         let arrived = self.now();

@@ -52,23 +52,36 @@ pub(super) async fn list(client: Client, address: Address, secret: bool) -> Resu
     let mut objects: BTreeMap<ObjectKey, Arc<Object>> = BTreeMap::new();
     let mut from: Option<String> = None;
     loop {
-        let bytes = stream::bytes(&client, address.list(from.as_deref())).await?;
-        let page: Page = serde_json::from_slice(&bytes).map_err(|error| Error::Undecodable(error.to_string()))?;
-        // Built-in kinds leave kind and version out of a list's items; an expression should find them either way.
-        let kind = page.kind.as_deref().and_then(|kind| kind.strip_suffix("List")).unwrap_or_default();
-        let names = (kind, page.api_version.as_deref().unwrap_or_default());
-        for item in page.items.ok_or_else(no_items)? {
-            let object = Object::read(item.get(), secret, Some(names))?.stale();
-            objects.insert(object.key.clone(), Arc::new(object));
-        }
-        match page.metadata.next {
-            Some(token) if !token.is_empty() => from = Some(token),
-            _ => {
-                let version = page.metadata.resource_version;
-                return Ok(Listing { objects: objects.into_values().collect(), version, served: true });
-            }
+        let page = page(&stream::bytes(&client, address.list(from.as_deref())).await?, secret)?;
+        objects.extend(page.objects.into_iter().map(|object| (object.key.clone(), object)));
+        from = page.next;
+        if from.is_none() {
+            return Ok(Listing { objects: objects.into_values().collect(), version: page.version, served: true });
         }
     }
+}
+
+/// One page of a list.
+pub(super) struct Page {
+    pub(super) objects: Vec<Arc<Object>>,
+    pub(super) version: String,
+    /// What asks for the next one.
+    pub(super) next: Option<String>,
+}
+
+/// Reads one page of a list.
+pub(super) fn page(bytes: &[u8], secret: bool) -> Result<Page, Error> {
+    let page: Written = serde_json::from_slice(bytes).map_err(|error| Error::Undecodable(error.to_string()))?;
+    // Built-in kinds leave kind and version out of a list's items; an expression should find them either way.
+    let kind = page.kind.as_deref().and_then(|kind| kind.strip_suffix("List")).unwrap_or_default();
+    let names = (kind, page.api_version.as_deref().unwrap_or_default());
+    let items = page.items.ok_or_else(no_items)?.into_iter();
+    let objects = items.map(|item| Ok(Arc::new(Object::read(item.get(), secret, Some(names))?.stale())));
+    Ok(Page {
+        objects: objects.collect::<Result<_, Error>>()?,
+        version: page.metadata.resource_version,
+        next: page.metadata.next.filter(|token| !token.is_empty()),
+    })
 }
 
 /// One list for somebody who follows, tried again while the trouble may pass.
@@ -137,7 +150,7 @@ fn no_items() -> Error {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Page<'p> {
+struct Written<'p> {
     #[serde(default)]
     kind: Option<String>,
     #[serde(default)]

@@ -16,6 +16,7 @@ mod stream;
 
 mod kind;
 mod list;
+mod walk;
 
 mod patch;
 mod tape;

@@ -74,6 +74,20 @@ impl Object {
         self.fresh.get().cloned().unwrap_or_else(|| Shared::from(parsed(&self.bytes)))
     }
 
+    /// Its last state, as a watch shows what went at a version.
+    pub(super) fn gone_at(&self, version: u64) -> Self {
+        let mut value = parsed(&self.bytes);
+        value["metadata"]["resourceVersion"] = version.to_string().into();
+        let bytes = serde_json::to_vec(&value).expect("a value is JSON").into();
+        let (key, uid) = (self.key.clone(), self.uid.clone());
+        Self { key, uid, version: version.to_string(), bytes, fresh: Shared::from(value).into() }
+    }
+
+    /// An object that was kept.
+    pub(super) fn kept(key: ObjectKey, uid: String, version: String, bytes: Arc<[u8]>) -> Self {
+        Self { key, uid, version, bytes, fresh: OnceLock::new() }
+    }
+
     /// What a selection makes of it.
     pub(super) fn tracks(&self, pipeline: &Pipeline) -> Vec<(TrackKey, Track)> {
         pipeline.tracks(&Version {

@@ -68,6 +68,12 @@ impl Address {
         request
     }
 
+    /// A list as of exactly one version, out of the store and not a cache.
+    pub(super) fn exact(&self, version: u64) -> Request<Vec<u8>> {
+        let Self { path, selectors } = self;
+        get(&format!("{path}?limit={PAGE}&resourceVersion={version}&resourceVersionMatch=Exact{selectors}"))
+    }
+
     /// A watch from a version on, with bookmarks.
     pub(super) fn watch(&self, version: &str) -> Request<Vec<u8>> {
         get(&format!(

@@ -20,6 +20,7 @@ use super::list::{FIRST_WAIT, LONGEST_WAIT, Listing, Roll, is_secret, list, pati
 use super::object::{Object, number};
 use super::query::Address;
 use super::stream::{self, Lines, Trouble, refusal};
+use super::walk::{self, Walked};
 use super::{Confirmed, Error, kind};
 use crate::clock::Elapsed;
 use crate::event::{Armed, Class, Difference, How};
@@ -122,6 +123,7 @@ pub(super) async fn run(opening: Opening) {
 /// |---|---|---|---|
 /// | it ended and was open again at once | nothing | | |
 /// | it ended, broke or was silent, and was resumed | late | its end if orderly, else its last line | a list beside it shows nothing new |
+/// | the same, and the server's cache did not reach back (410), but the store did | late | its last line | the same |
 /// | this process stood still | late | the last beat | the same |
 /// | 410, a line that can't be understood, the kind was gone | gap | its last line | the next list |
 /// | a list beside it has what it never showed | gap | the last list that agreed | the next list |
@@ -353,6 +355,9 @@ impl Watch {
                 }
                 End::Missed(missing) => return Ok(missing),
                 End::Trouble(Trouble::Gone) => {
+                    if self.walk(address, &reached).await? {
+                        continue;
+                    }
                     return Ok(self.missed(format!("the API server had forgotten version {reached} (410 Gone)")));
                 }
                 End::Trouble(Trouble::NotServed) => {
@@ -426,7 +431,12 @@ impl Watch {
             }
             other => return Err(Error::Undecodable(format!("an event has the type `{other}`")).into()),
         };
-        let object = Object::read(object.get(), is_secret(&self.query), None)?;
+        self.bring(Object::read(object.get(), is_secret(&self.query), None)?, how);
+        Ok(())
+    }
+
+    /// One version.
+    fn bring(&mut self, object: Object, how: How) {
         self.live = Some(object.version.clone());
         // First the tape, then those who may act on it.
         self.ledger.saw(&object, how);
@@ -434,7 +444,32 @@ impl Watch {
             inquiry.saw(&object.key, object.number(), &self.ledger);
         }
         self.followers.tell(&Update::Version { object: Arc::new(object), deleted: how == How::Deleted });
-        Ok(())
+    }
+
+    /// The server does not serve a watch from the version reached: whether every version since could be
+    /// read one by one instead.
+    async fn walk(&mut self, address: &Address, reached: &str) -> Result<bool, Ended> {
+        let Some(from) = number(reached) else { return Ok(false) };
+        if self.ledger.len() > walk::OBJECTS || self.ledger.behind_since().is_some() {
+            return Ok(false);
+        }
+        let (client, secret) = (self.client.clone(), is_secret(&self.query));
+        let walk = walk::walk(client, address.clone(), secret, self.ledger.known(), from);
+        let Some(Walked { changes, version, steps }) = self.attend(walk).await? else { return Ok(false) };
+        let read = format!(
+            "the API server's cache did not reach back to version {reached} (410 Gone), and {} of the store since then {} read one by one",
+            text::count(usize::try_from(steps).unwrap_or(usize::MAX), "version"),
+            if steps == 1 { "was" } else { "were" },
+        );
+        self.lose_sight(read.clone(), false);
+        if let Some(blind) = self.blind.as_mut().filter(|blind| blind.reason != read) {
+            blind.reason = format!("{}; then {read}", blind.reason);
+        }
+        for (object, how) in changes {
+            self.bring(object, how);
+        }
+        self.live = Some(version);
+        Ok(true)
     }
 
     /// A list of the watch's own is there: what is new in it goes on the tape, then the gap that it
@@ -718,6 +753,8 @@ impl Watch {
 
     /// Versions may be missing since it last saw.
     fn missed(&mut self, reason: String) -> Missing {
+        // A spell that was not over yet is a part of it.
+        self.lose_sight(reason.clone(), false);
         let from = self.blind.take().map_or(self.seen_at, |blind| blind.from);
         Missing { from, reason, unless_empty: false }
     }

@@ -167,6 +167,10 @@ async fn a_forgotten_version_is_a_gap_and_what_changed_is_seen_after_it() {
     seconds(30).await;
     drop(outage);
     // Nothing changed: a gap all the same, and it says so.
+    for name in ["one", "two"] {
+        bench.api.put(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } })).unwrap();
+    }
+    bench.api.compact();
     bench.api.drop_watches("configmap", &Ending::Expired);
     seconds(1).await;
     insta::assert_snapshot!(bench.told(), @r#"
@@ -179,7 +183,48 @@ async fn a_forgotten_version_is_a_gap_and_what_changed_is_seen_after_it() {
     0 listed new v12 = {}
     0 listed v12: 3, gone ["gone"]
     0 gap 0.0-40.5s, changed true: the API server had forgotten version 9 (410 Gone)
-    0 listed v12: 3, gone []
+    0 listed v14: 3, gone []
     0 gap 40.5-45.0s, changed false: the API server had forgotten version 12 (410 Gone)
+    "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_was_restarted_has_forgotten_and_its_store_has_not() {
+    let bench = Bench::new();
+    for name in ["same", "changed", "gone"] {
+        bench.map(name, &json!({ "n": "0" }));
+    }
+    let hold = bench.recorder.hold(maps()).unwrap();
+    soon(hold.synced()).await.unwrap();
+    seconds(10).await;
+    let outage = bench.api.outage(std::time::Duration::from_secs(30));
+    seconds(5).await;
+    bench.change("changed", "n", "1");
+    bench.change("changed", "n", "0");
+    bench.api.remove("configmap", "ns", "gone");
+    bench.map("short", &json!({ "n": "0" }));
+    bench.api.remove("configmap", "ns", "short");
+    // Its cache begins where it was started.
+    let _guard = bench.api.fault(Rule::next(1, Matching::verb(Verb::Watch).on("configmaps"), Effect::Expire));
+    seconds(30).await;
+    drop(outage);
+    bench.change("same", "n", "1");
+    seconds(1).await;
+    soon(hold.confirm()).await.unwrap();
+    seconds(1).await;
+    insta::assert_snapshot!(bench.told(), @r#"
+    0 opened configmaps
+    0 listed changed v8 = {"n":"0"}
+    0 listed gone v9 = {"n":"0"}
+    0 listed same v7 = {"n":"0"}
+    0 listed v9: 3, gone []
+    0 modified changed v10 ~ {"n":"1"}
+    0 modified changed v11 ~ {"n":"0"}
+    0 deleted gone v12 ~ null
+    0 added short v13 = {"n":"0"}
+    0 deleted short v14 ~ null
+    0 late 0.0-40.5s: error reading a body from connection: unexpected EOF during chunk size line; then the API server's cache did not reach back to version 9 (410 Gone), and 5 versions of the store since then were read one by one
+    0 modified same v15 ~ {"n":"1"}
+    0 confirmed v15
     "#);
 }

@@ -365,6 +365,10 @@ async fn a_forgotten_version_is_a_gap_and_breaks_what_must_be_stable() {
         sleep(seconds(45)).await;
         api.change("configmap", "ns", "a", |map| map["data"]["n"] = "1".into());
         api.compact();
+        for name in ["one", "two"] {
+            api.put(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } })).unwrap();
+        }
+        api.compact();
         api.drop_watches("configmaps", &Ending::Expired);
     });
     let began = Instant::now();
