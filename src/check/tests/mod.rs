@@ -1,6 +1,8 @@
 //! The court over short stories: what happened, and what is said of it.
 
+mod laws;
 mod operators;
+mod recordings;
 mod windows;
 
 use std::sync::Arc;

@@ -156,3 +156,13 @@ fn count() {
     let existed = check("things", super::count(None, Some(2), Some(2), false));
     insta::assert_snapshot!(said(&existed, &story), @"passed: held on 2 tracks in 10 versions");
 }
+
+#[test]
+fn a_sign_that_came_late_proves_only_what_was_before() {
+    let within = check("things", super::recovers("o.state == 'ready'", 20));
+    let mut story = Story::begin(&[("a", state("ready")), ("b", state("ready"))]);
+    story.at(10.0).change("a", state("unknown")).at(40.0).change("b", state("odd")).late(12.0);
+    // The watch goes on, and its backlog has the recovery.
+    story.at(40.5).change("a", state("ready")).change("b", state("ready")).at(100.0);
+    insta::assert_snapshot!(said(&within, &story), @"inconclusive: a watch stood still meanwhile, so that it can't be told whether it held again within 20.0s on `a` and 1 other track");
+}
