@@ -39,11 +39,12 @@ lab-test *ARGS: lab-up
 lab-record: lab-up
     @LARIAT_LAB_RECORD=1 lab/test conformance
 
-# Measures what recording costs here and writes reports/bench.json.
+# Measures what recording and judging cost here and writes reports/bench.json.
 [group('test')]
 [no-exit-message]
 bench:
     @cargo run --release --quiet --example bench
+    @cargo run --release --quiet --example bench_checks
 
 # Format, lints, documentation, scripts, and whether generated files are up to date.
 [group('test')]
