@@ -253,8 +253,7 @@ fn critical(view: &RunView) -> Vec<(crate::id::StepId, crate::clock::Elapsed)> {
     let times = view.rows.iter().filter_map(|row| Some((row.node.id.clone(), row.started?, row.ended?)));
     let times: Vec<_> = times.collect();
     let (path, _) = Graph::new(&view.start.steps).critical_path(&times);
-    let took = |id: &crate::id::StepId| view.row(id).and_then(crate::view::Row::took);
-    path.into_iter().filter_map(|id| took(&id).map(|took| (id.clone(), took))).collect()
+    view.shares(&path).into_iter().map(|(row, share)| (row.node.id.clone(), share)).collect()
 }
 
 fn start(plan: &Plan, args: &RunArgs, seed: u64, id: RunId, cluster: &Arc<dyn Cluster>) -> RunStart {

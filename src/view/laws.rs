@@ -300,3 +300,23 @@ fn rounds_are_measured_together() {
     assert!(view.requirements().iter().any(|found| found.id == "C6" && found.held()));
     assert_eq!((view.check_totals().steps, view.report_totals().sentence().as_str()), (0, "3 passed"));
 }
+
+#[test]
+fn a_share_of_a_chain_is_counted_once() {
+    let story = Story::new(vec![node("a", "exec"), node("beside", "steady-io"), node("tidy", "exec")])
+        .start("a")
+        .after(10)
+        .start("beside")
+        .after(30)
+        .pass("a")
+        .after(5)
+        .pass("beside")
+        .start("tidy")
+        .after(2)
+        .pass("tidy")
+        .finish(Verdict::Pass, "");
+    let view = story.view();
+    let chain = ["a", "beside", "tidy"].map(StepId::root);
+    let shares: Vec<u64> = view.shares(&chain).iter().map(|(_, share)| share.0 / 1000).collect();
+    assert_eq!(shares, [40, 5, 2]);
+}

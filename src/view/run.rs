@@ -190,6 +190,19 @@ impl RunView {
         running
     }
 
+    /// The rows of a chain, each with its share of the time: what came before it ended is not
+    /// counted twice, as with a background step that ran beside the others.
+    pub fn shares(&self, chain: &[StepId]) -> Vec<(&Row, Elapsed)> {
+        let mut until = Elapsed::default();
+        let mut shares = Vec::new();
+        for row in chain.iter().filter_map(|step| self.row(step)) {
+            let Some((began, ended)) = row.span(self.last) else { continue };
+            shares.push((row, ended.since(began.max(until))));
+            until = ended;
+        }
+        shares
+    }
+
     /// How the run went; a run whose end was not heard of is an error.
     pub fn verdict(&self) -> Verdict {
         self.finished.as_ref().map_or(Verdict::Error, |finish| finish.verdict)

@@ -8,5 +8,6 @@ mod conformance;
 mod disk;
 mod embedded;
 mod runs;
+mod sample_run;
 mod signals;
 mod support;

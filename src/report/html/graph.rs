@@ -78,14 +78,12 @@ fn write_chain(page: &mut Markup, view: &RunView, chain: &[StepId], length: Dura
     page.raw(" of ");
     took(page, view.took());
     page.raw(": ");
-    for (n, row) in chain.iter().filter_map(|id| view.row(id)).enumerate().take(CHAIN) {
+    for (n, (row, share)) in view.shares(chain).into_iter().enumerate().take(CHAIN) {
         if n > 0 {
             page.raw(" → ");
         }
         to_row(page, row);
-        if let Some((start, end)) = row.span(view.last) {
-            page.raw(" <small>").text(&when::span(end.since(start))).raw("</small>");
-        }
+        page.raw(" <small>").text(&when::span(share)).raw("</small>");
     }
     if chain.len() > CHAIN {
         page.text(&format!(" and {} more", chain.len() - CHAIN));

@@ -10,10 +10,9 @@ use super::mark::Mark;
 use super::markup::Markup;
 use super::proof::shown_moments;
 use super::strip::Strip;
-use super::timeline::{FAULTS, LABEL, TOP, WIDTH, fault_line, shorten, ticks};
+use super::timeline::{FAULTS, LABEL, TOP, WIDTH, fault_lines, shorten, ticks};
 use crate::clock::Elapsed;
 use crate::event::Lane;
-use crate::report::fault::faults;
 use crate::report::{clean, link, proof, when};
 use crate::text;
 use crate::view::{CheckRow, RunView, Series};
@@ -189,11 +188,7 @@ impl Drawing<'_> {
             y += GROUP + LANE * units(group.tracks.len());
         }
         let end = Elapsed(self.axis.from.0.saturating_add(self.axis.span.0));
-        for (n, (_, at)) in faults(self.view).into_iter().enumerate().take(FAULTS) {
-            if (self.axis.from..=end).contains(&at) {
-                fault_line(page, n, self.axis.x(at), height);
-            }
-        }
+        fault_lines(page, self.view, self.axis, height);
         self.marks(page, height, end);
         page.raw("</svg></div>\n");
     }
@@ -417,7 +412,8 @@ fn sign(page: &mut Markup, view: &RunView, row: &CheckRow, lane: &Lane, at: Elap
         None => link::to_check(&row.node.id),
     };
     let said = format!("{} was violated by {} at {}", proof::name(row), lane.track, when::exact_span(at));
-    page.open("a", &[("href", &href), ("class", &"s-failed"), ("aria-label", &clean::brief(&said))]);
+    let class = if row.counts() { "s-failed" } else { tint(row) };
+    page.open("a", &[("href", &href), ("class", &class), ("aria-label", &clean::brief(&said))]);
     let with: [(&'static str, &dyn std::fmt::Display); 6] = [
         ("href", &Mark::Failed.symbol()),
         ("class", &"sign"),

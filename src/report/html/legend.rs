@@ -28,12 +28,15 @@ impl<'a> Legend<'a> {
     }
 
     /// The first letter of the value that is still free, else any free letter, else a dot.
+    /// What begins with `!` is the opposite of another value, and drawn as that sign.
     fn learn(&mut self, value: &'a str) {
         if self.places.contains_key(value) {
             return;
         }
         let own = value.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase());
-        let letter = own.take(40).chain('A'..='Z').chain('0'..='9').find(|letter| !self.taken.contains(letter));
+        let opposite = value.chars().take(1).filter(|c| *c == '!');
+        let letter =
+            opposite.chain(own.take(40)).chain('A'..='Z').chain('0'..='9').find(|letter| !self.taken.contains(letter));
         self.taken.extend(letter);
         self.places.insert(value, self.values.len());
         self.values.push((value, letter.map_or_else(|| "·".to_owned(), String::from)));
@@ -73,10 +76,10 @@ mod tests {
 
     #[test]
     fn letters_are_different_and_near_the_value() {
-        let legend = Legend::of(["ready", "unknown", "", "ready", "running", "rrr", "failed", "√"]);
+        let legend = Legend::of(["ready", "unknown", "", "ready", "running", "rrr", "failed", "√", "!(ready)"]);
         let letters = ["ready", "unknown", "running", "rrr", "failed", "√"].map(|value| legend.letter(value));
         assert_eq!(letters, ["R", "U", "N", "A", "F", "B"]);
-        assert_eq!(legend.colour("failed").0, "v4");
+        assert_eq!((legend.colour("failed").0.as_str(), legend.letter("!(ready)")), ("v4", "!"));
         let many: Vec<String> = (0..100).map(|n| format!("state {n}")).collect();
         let legend = Legend::of(many.iter().map(String::as_str));
         let letters: BTreeSet<&str> = many.iter().map(|value| legend.letter(value)).collect();

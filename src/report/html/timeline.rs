@@ -70,9 +70,7 @@ fn draw(page: &mut Markup, view: &RunView, rows: &[&Row]) {
         ],
     );
     ticks(page, view, axis, height);
-    for (n, (_, at)) in faults(view).into_iter().enumerate().take(FAULTS) {
-        fault_line(page, n, axis.x(at), height);
-    }
+    fault_lines(page, view, axis, height);
     for (n, row) in rows.iter().enumerate() {
         draw_row(page, view, row, axis, TOP + HEIGHT * units(n));
     }
@@ -105,22 +103,34 @@ pub(super) fn ticks(page: &mut Markup, view: &RunView, axis: Axis, height: f64) 
     page.element("text", &[("x", &0), ("y", &28), ("class", &"tick")], "UTC");
 }
 
-/// A numbered line through all rows.
-pub(super) fn fault_line(page: &mut Markup, n: usize, x: f64, height: f64) {
-    page.void(
-        "path",
-        &[
-            ("class", &"fault"),
-            ("d", &format!("M{} 46V{}", px(x), px(height - 6.0))),
-            ("stroke", &"#a33"),
-            ("stroke-dasharray", &"3 3"),
-        ],
-    );
-    page.element(
-        "text",
-        &[("x", &px(x)), ("y", &43), ("text-anchor", &"middle"), ("class", &"fault-number")],
-        &(n + 1).to_string(),
-    );
+/// A line through all rows for each disturbance, with its number where there is room for it.
+pub(super) fn fault_lines(page: &mut Markup, view: &RunView, axis: Axis, height: f64) {
+    let end = Elapsed(axis.from.0.saturating_add(axis.span.0));
+    let mut numbered = f64::NEG_INFINITY;
+    for (n, (_, at)) in faults(view).into_iter().enumerate().take(FAULTS) {
+        if !(axis.from..=end).contains(&at) {
+            continue;
+        }
+        let x = axis.x(at);
+        page.void(
+            "path",
+            &[
+                ("class", &"fault"),
+                ("d", &format!("M{} 46V{}", px(x), px(height - 6.0))),
+                ("stroke", &"#a33"),
+                ("stroke-dasharray", &"3 3"),
+            ],
+        );
+        if x - numbered < 13.0 {
+            continue;
+        }
+        numbered = x;
+        page.element(
+            "text",
+            &[("x", &px(x)), ("y", &43), ("text-anchor", &"middle"), ("class", &"fault-number")],
+            &(n + 1).to_string(),
+        );
+    }
 }
 
 fn draw_row(page: &mut Markup, view: &RunView, row: &Row, axis: Axis, y: f64) {

@@ -52,13 +52,20 @@ fn judged(row: &CheckRow, outcome: Outcome) -> String {
     if !row.counts() {
         // The outcome of a report is a fact among others.
         let measured = proof::measured(&Series { id: &row.node.id, rows: vec![row] });
-        said = format!("{outcome}: {said}");
+        let held = match outcome {
+            Outcome::Passed => "held",
+            Outcome::Failed => "not held",
+            Outcome::Inconclusive | Outcome::Errored | Outcome::Cancelled | Outcome::Skipped => "undecided",
+        };
+        said = format!("{held}: {said}");
         if !measured.is_empty() {
             said += &format!(" · {}", measured.join(" · "));
         }
     }
-    let long = finding.window.map(|(from, to)| format!(" over {}", super::say::said(to.since(from))));
-    said + &format!(" ({}{})", proof::examined(finding), long.unwrap_or_default())
+    let examined = proof::examined(finding);
+    let mut ground = if said.contains(&examined) { Vec::new() } else { vec![examined] };
+    ground.extend(finding.window.map(|(from, to)| format!("over {}", super::say::said(to.since(from)))));
+    if ground.is_empty() { said } else { format!("{said} ({})", ground.join(" ")) }
 }
 
 /// The lines that tell an event about a watch: gaps and late spells always, the rest when asked for.

@@ -176,7 +176,7 @@ fn checks_are_told_when_seen_and_in_full_at_the_end() {
     [   41.5s] check/no-second-download[02]  FAIL   1 object of `data-source-pods` was there, and none may be (1 track in 2 versions over 15.0s)
     [   41.5s] check/file-states[02]         PASS   every change was along an allowed edge (3 tracks in 9 versions over 15.0s)
     [   41.5s] check/back-in-time[02]        PASS   each of 3 tracks came back within 20s; the longest took 11.2s (3 tracks in 9 versions over 15.0s)
-    [   41.5s] check/unknown-then-ready[02]  REPORT failed: `unknown` was not seen on `same-image[lab-1]` · `unknown` not seen (3 tracks in 9 versions over 15.0s)
+    [   41.5s] check/unknown-then-ready[02]  REPORT not held: `unknown` was not seen on `same-image[lab-1]` · `unknown` not seen (3 tracks in 9 versions over 15.0s)
     [   41.6s] restart[03]                   START  group
     [   41.6s] restart[03]/kill              START  pod-kill: All at once, without grace.
     [   41.6s] restart[03]/kill              PASS   in 45ms
@@ -188,7 +188,7 @@ fn checks_are_told_when_seen_and_in_full_at_the_end() {
     [   62.8s] check/no-second-download[03]  PASS   nothing of `data-source-pods` was ever there (0 tracks in 0 versions over 21.2s)
     [   62.8s] check/file-states[03]         UNSURE no forbidden change was seen, but versions of `files` may be missing for 2.1s (3 tracks in 8 versions over 21.2s)
     [   62.8s] check/back-in-time[03]        UNSURE no forbidden change was seen, but versions of `files` may be missing for 2.1s (3 tracks in 8 versions over 21.2s)
-    [   62.8s] check/unknown-then-ready[03]  REPORT passed: 3 of 3 tracks went that way · `unknown` seen 3 times; shortest 16.8s, median 16.8s, longest 16.8s (3 tracks in 9 versions over 21.2s)
+    [   62.8s] check/unknown-then-ready[03]  REPORT held: 3 of 3 tracks went that way · `unknown` seen 3 times; shortest 16.8s, median 16.8s, longest 16.8s (3 tracks in 9 versions over 21.2s)
     [   62.8s] restart                       PASS   in 49.8s
     [   62.8s] upgrade                       START  helm-upgrade: To the second version; the hooks must pass.
     [   65.8s] upgrade                       FAIL   a hook failed: `pre-upgrade` exited with 1 (after 3.0s)
@@ -196,7 +196,7 @@ fn checks_are_told_when_seen_and_in_full_at_the_end() {
     [   65.8s] verify                        SKIP   it needs `upgrade`, which failed
     [   65.8s] rollback                      SKIP   it needs `verify`, which was skipped (because of `upgrade`)
     [   65.8s] check/identity                PASS   1 of 1 tracks never changed (1 track in 21 versions over 1m05s)
-    [   65.8s] check/leases                  REPORT inconclusive: not measured: the watch of leases was refused: 403 Forbidden (0 tracks in 0 versions)
+    [   65.8s] check/leases                  REPORT undecided: not measured: the watch of leases was refused: 403 Forbidden (0 tracks in 0 versions)
     [   65.8s] logs                          START  collect (clean-up)
     [   67.0s] logs                          PASS   in 1.2s
     [   67.0s] remove                        START  helm-uninstall (clean-up)
@@ -286,7 +286,7 @@ fn watches_are_told_when_asked_for() {
     [   13.0s] restart[01]/kill                     │ gadget-node-b1x7k  5f1c01de-77aa-4c1e-9b1d-0a014b7e1c2d  lab-1  3.1ms
     [   13.0s] restart[01]/kill                     │ gadget-node-b2x7k  5f1c02de-77aa-4c1e-9b1d-0a014b7e1c2d  lab-2  3.2ms
     [   13.0s] restart[01]/kill                     │ gadget-node-b3x7k  5f1c03de-77aa-4c1e-9b1d-0a014b7e1c2d  lab-3  3.3ms
-    [   26.4s] check/unknown-then-ready[01]  REPORT passed: 3 of 3 tracks went that way · `unknown` seen 3 times; shortest 9.0s, median 9.0s, longest 9.0s (3 tracks in 9 versions over 13.4s)
+    [   26.4s] check/unknown-then-ready[01]  REPORT held: 3 of 3 tracks went that way · `unknown` seen 3 times; shortest 9.0s, median 9.0s, longest 9.0s (3 tracks in 9 versions over 13.4s)
     [   26.4s] check/no-second-download[02]  ARMED  live, through 1 watch
     [   26.4s] check/file-states[02]         ARMED  live, through 1 watch
     [   26.4s] check/back-in-time[02]        ARMED  live, through 1 watch
@@ -297,13 +297,13 @@ fn watches_are_told_when_asked_for() {
     [   26.5s] restart[02]/kill                     │ gadget-node-c3x7k  5f1c03de-77aa-4c1e-9b1d-0a024b7e1c2d  lab-3  4.3ms
     [   32.8s] watch                         GAP    backingimages.longhorn.io/same-image -n gadget-system: 2.1s from 30.787s to 32.887s (versions may be missing, and objects had changed): 410 Gone: the version is too old
     [   32.8s] watch                         LATE   pods -n gadget-system -l app=gadget-node: 1.4s from 31.487s to 32.887s (nothing is missing): the connection broke and resumed
-    [   46.8s] check/unknown-then-ready[02]  REPORT failed: `unknown` was not seen on `same-image[lab-1]` · `unknown` not seen (3 tracks in 9 versions over 20.3s)
+    [   46.8s] check/unknown-then-ready[02]  REPORT not held: `unknown` was not seen on `same-image[lab-1]` · `unknown` not seen (3 tracks in 9 versions over 20.3s)
     [   46.8s] check/no-crash                ARMED  live, through 1 watch
     [   73.2s] watch                         LIST   backingimages.longhorn.io/same-image -n gadget-system: closing list at version 4990, nothing was missed
     [   73.2s] watch                         LIST   pods -n gadget-system -l app=gadget-node: closing list at version 4990, nothing was missed
     [   73.2s] watch                         LIST   pods -n gadget-system -l longhorn.io/component=backing-image-data-source: closing list at version 4990, 1 difference
     [   73.2s] watch                                │ backing-image-ds-x: the list has version 4981, the watch never showed it
-    [   73.2s] check/leases                  REPORT inconclusive: not measured: the watch of leases was refused: 403 Forbidden (0 tracks in 0 versions)
+    [   73.2s] check/leases                  REPORT undecided: not measured: the watch of leases was refused: 403 Forbidden (0 tracks in 0 versions)
     ");
     for detail in [Detail::States, Detail::Requests] {
         let said = people(&story, look(Mode::Plain, detail));
