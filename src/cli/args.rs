@@ -28,6 +28,8 @@ pub(super) enum Command {
     Watch(WatchArgs),
     /// Write the reports of a finished or broken-off run again, from its journal.
     Report(ReportArgs),
+    /// Judge a finished run again by the checks of a plan, from its journal: no cluster is asked.
+    Judge(JudgeArgs),
     /// Remove what a run left in its cluster.
     Cleanup(CleanupArgs),
     /// Print the JSON Schema of plans.
@@ -291,6 +293,34 @@ pub(super) struct ReportArgs {
     /// Which form of `JUnit`: `strict` is valid for the schema of Jenkins' xUnit plugin.
     #[arg(long, value_enum, default_value_t = JunitForm::Extended)]
     pub(super) junit_schema: JunitForm,
+    /// Where run folders are.
+    #[arg(long, value_name = "FOLDER", default_value = "reports")]
+    pub(super) reports: PathBuf,
+    #[command(flatten)]
+    pub(super) show: ShowArgs,
+}
+
+/// `lariat judge`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct JudgeArgs {
+    /// A run: its folder, its journal, its id, or a plan's name for the latest.
+    #[arg(value_name = "RUN")]
+    pub(super) run: String,
+    /// The plan whose checks judge it; its vars are the run's.
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: PathBuf,
+    /// Set a var other than it was in the run (repeatable).
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(super) set: Vec<String>,
+    /// Read vars from a TOML file (repeatable; `--set` wins).
+    #[arg(long = "vars", value_name = "FILE")]
+    pub(super) vars: Vec<PathBuf>,
+    /// Write the `JUnit` file of this judgement here.
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+    /// Write the HTML report of this judgement here.
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
     /// Where run folders are.
     #[arg(long, value_name = "FOLDER", default_value = "reports")]
     pub(super) reports: PathBuf,

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Exit;
@@ -13,7 +13,7 @@ pub(super) const USER_AGENT: &str = concat!("lariat/", env!("CARGO_PKG_VERSION")
 
 /// Loads a plan, or prints every mistake in it.
 pub(super) fn load(args: &PlanArgs, color: ColorArg) -> Result<Plan, Exit> {
-    let settings = settings(args)?;
+    let settings = settings_of(args)?;
     plan::load(&Disk, &args.plan, &settings).map_err(|problems| {
         err(&problems.draw(look::color(color)));
         Exit::Usage
@@ -21,8 +21,18 @@ pub(super) fn load(args: &PlanArgs, color: ColorArg) -> Result<Plan, Exit> {
 }
 
 /// What the command line says about a plan.
-fn settings(args: &PlanArgs) -> Result<Settings, Exit> {
-    let set = args.set.iter().map(|written| match written.split_once('=') {
+fn settings_of(args: &PlanArgs) -> Result<Settings, Exit> {
+    Ok(Settings {
+        namespace: args.namespace.clone(),
+        only: args.only.clone(),
+        skip: args.skip.clone(),
+        ..settings(&args.set, &args.vars)?
+    })
+}
+
+/// What the command line says about vars, and what the environment does.
+pub(super) fn settings(set: &[String], vars: &[PathBuf]) -> Result<Settings, Exit> {
+    let set = set.iter().map(|written| match written.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => {
             err(&format!("lariat: `--set {written}` sets nothing; write it like `--set rounds=3`"));
@@ -31,14 +41,11 @@ fn settings(args: &PlanArgs) -> Result<Settings, Exit> {
     });
     Ok(Settings {
         set: set.collect::<Result<_, _>>()?,
-        vars_files: args.vars.clone(),
-        namespace: args.namespace.clone(),
-        only: args.only.clone(),
-        skip: args.skip.clone(),
-        vars: serde_json::Map::new(),
+        vars_files: vars.to_vec(),
         env: std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect(),
+        ..Settings::default()
     })
 }
 

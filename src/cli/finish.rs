@@ -37,15 +37,23 @@ pub(super) fn write(view: &RunView, folder: &RunFolder, copies: &Copies) -> Writ
         page: shown(&page),
         page_exists: page_written,
     };
-    let xml = junit(view, form, &paths);
-    written.put("junit", &folder.file(JUNIT), &xml);
-    if let Some(path) = &copies.junit {
-        written.put("junit", path, &xml);
-    }
-    if let Some(path) = &copies.html {
-        written.put("html", path, &html(view));
-    }
+    written.put("junit", &folder.file(JUNIT), &junit(view, form, &paths));
+    written.put_copies(view, form, &paths, copies);
     written.html = page_written.then(|| shown(&page));
+    written
+}
+
+/// Writes reports where the command line asks for them, and nothing into the run's folder.
+pub(super) fn copies(view: &RunView, folder: &RunFolder, copies: &Copies) -> Written {
+    let mut written = Written::default();
+    let page = copies.html.clone().unwrap_or_else(|| folder.file(HTML));
+    let paths = Paths {
+        folder: shown(folder.path()),
+        files: files(folder.path()),
+        page: shown(&page),
+        page_exists: copies.html.is_some(),
+    };
+    written.put_copies(view, Form::Extended, &paths, copies);
     written
 }
 
@@ -59,6 +67,15 @@ pub(super) struct Written {
 }
 
 impl Written {
+    fn put_copies(&mut self, view: &RunView, form: Form, paths: &Paths, copies: &Copies) {
+        if let Some(path) = &copies.junit {
+            self.put("junit", path, &junit(view, form, paths));
+        }
+        if let Some(path) = &copies.html {
+            self.put("html", path, &html(view));
+        }
+    }
+
     fn put(&mut self, what: &str, path: &Path, text: &str) -> bool {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             // If it can't be made, writing says so better.

@@ -4,7 +4,7 @@ use clap::Parser as _;
 
 use super::args::{Cli, Command};
 use super::screen::out;
-use super::{Exit, check, cleanup, doctor, graph, papers, report, run, runtime, watch};
+use super::{Exit, check, cleanup, doctor, graph, judge, papers, report, run, runtime, watch};
 
 /// The program.
 pub fn main() -> ExitCode {
@@ -16,6 +16,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => runtime::real(async move { check::check(&args) }),
         Command::Graph(args) => runtime::real(async move { graph::graph(&args) }),
         Command::Report(args) => runtime::real(async move { report::report(&args) }),
+        Command::Judge(args) => runtime::real(async move { judge::judge(&args) }),
         Command::Watch(args) => runtime::real(watch::watch(args)),
         Command::Cleanup(args) => runtime::real(cleanup::cleanup(args)),
         Command::Doctor(args) => runtime::real(async move { doctor::doctor(&args).await }),

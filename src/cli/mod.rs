@@ -12,6 +12,7 @@ mod dry_run;
 mod exit;
 mod finish;
 mod graph;
+mod judge;
 mod lasso;
 mod look;
 mod main;

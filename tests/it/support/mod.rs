@@ -1,5 +1,7 @@
 //! The real binary in a folder of its own.
 
+pub(crate) mod embedded;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
