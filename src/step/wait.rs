@@ -41,8 +41,11 @@ pub(super) async fn act(args: &Wait, ctx: &StepContext) -> Result<Done, Error> {
                 None => return Ok(done(&board, args, stable, ctx)),
             }
         } else if now >= ctx.deadline {
-            let said = format!("not so within {}", text::duration(ctx.timeout));
-            return Err(unmet(&board, Class::Timeout, &said));
+            let span = text::duration(ctx.timeout);
+            return Err(match since {
+                Some(since) => too_short(&board, now - since, stable, &span),
+                None => unmet(&board, Class::Timeout, &format!("not so within {span}")),
+            });
         } else {
             // While the first list is on its way there is nothing to say yet.
             if board.is_synced() || !board.sees() {
@@ -122,6 +125,13 @@ fn unmet(board: &Board, class: Class, said: &str) -> Error {
     };
     error.observed = progress.unmet;
     error.expected(board.expected())
+}
+
+/// It was so when the time was over, but not for long enough.
+fn too_short(board: &Board, held: Duration, stable: Duration, span: &str) -> Error {
+    let (held, stable) = (text::duration(held), text::duration(stable));
+    let said = format!("when its {span} were over it had held for {held}, and must for {stable} without a break");
+    Error::new(Class::Timeout, said).expected(format!("{}, for {stable}", board.expected()))
 }
 
 fn done(board: &Board, args: &Wait, stable: Duration, ctx: &StepContext) -> Done {

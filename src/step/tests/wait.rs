@@ -87,6 +87,20 @@ async fn stable_begins_again_at_every_break_however_short() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_did_not_hold_for_long_enough_says_how_long_it_did() {
+    let bench = Bench::new(&format!(
+        "{MAPS}[steps.w]\nwait = {{ on = \"maps\", that = \"o.data.state == 'ready'\", stable = \"60s\" }}"
+    ));
+    bench.map("a", &[("state", "ready")]);
+    let mut trial = bench.step_within("w", seconds(40));
+    let error = trial.act().await.unwrap_err();
+    insta::assert_snapshot!(told(&error), @r"
+    timeout: when its 40.0s were over it had held for 40.0s, and must for 1m00s without a break
+      expected all of `maps` (at least 1) satisfy o.data.state == 'ready', for 1m00s
+    ");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_break_at_the_very_end_of_stable_counts() {
     let bench = Bench::new(&format!(
         "{MAPS}[steps.w]\nwait = {{ on = \"maps\", that = \"o.data.state == 'ready'\", stable = \"60s\" }}"
