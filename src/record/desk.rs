@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kube::Client;
-use tokio::sync::{mpsc, oneshot, watch as signal};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
@@ -33,7 +33,7 @@ pub(super) struct Desk {
     /// For watches to hand back what came too late for them.
     pub(super) asks: mpsc::WeakUnboundedSender<Ask>,
     /// Somebody has left.
-    pub(super) left: signal::Receiver<()>,
+    pub(super) left: broadcast::Receiver<()>,
 }
 
 /// Holds one watch for each query that somebody needs. Ends, with all of them, when the
@@ -68,7 +68,7 @@ pub(super) async fn run(
                         ledger,
                         orders: taken,
                         desk: desk.asks.clone(),
-                        left: desk.left.clone(),
+                        left: desk.left.resubscribe(),
                     }));
                     next += 1;
                     watches.retain(|_, watch| !watch.is_closed());

@@ -1,4 +1,4 @@
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::Error;
 use super::desk::Ask;
@@ -35,11 +35,12 @@ pub(super) enum Standing {
 }
 
 /// Tells the watches, when it is dropped, that somebody has left.
-pub(super) struct Leave(pub(super) watch::Sender<()>);
+pub(super) struct Leave(pub(super) broadcast::Sender<()>);
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        self.0.send_modify(|()| {});
+        // No watch may be left to hear it.
+        let _ = self.0.send(());
     }
 }
 

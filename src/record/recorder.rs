@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube::Client;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::desk::{self, Ask, Desk};
 use super::hold::{Leave, Standing};
@@ -23,7 +23,8 @@ pub struct Recorder {
     client: Option<Client>,
     desk: mpsc::UnboundedSender<Ask>,
     over: mpsc::UnboundedSender<oneshot::Sender<()>>,
-    left: watch::Sender<()>,
+    /// A broadcast and not a `watch` channel: that one wakes those who listen in an order by chance.
+    left: broadcast::Sender<()>,
 }
 
 impl Recorder {
@@ -34,7 +35,7 @@ impl Recorder {
     pub fn new(client: Option<Client>, selections: Vec<Selection>, tape: Tape, clock: Clock) -> Self {
         let (asks, asked) = mpsc::unbounded_channel();
         let (over, ended) = mpsc::unbounded_channel();
-        let left = watch::Sender::new(());
+        let left = broadcast::Sender::new(1);
         if let Some(client) = client.clone() {
             let desk = Desk { client, tape, clock, asks: asks.downgrade(), left: left.subscribe() };
             tokio::spawn(desk::run(desk, asked, ended));

@@ -8,7 +8,8 @@ use futures::stream::FuturesUnordered;
 use kube::Client;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, oneshot, watch as signal};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc, oneshot, watch as signal};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::desk::Ask;
@@ -70,7 +71,7 @@ pub(super) struct Opening {
     pub(super) ledger: Ledger,
     pub(super) orders: mpsc::UnboundedReceiver<Order>,
     pub(super) desk: mpsc::WeakUnboundedSender<Ask>,
-    pub(super) left: signal::Receiver<()>,
+    pub(super) left: broadcast::Receiver<()>,
 }
 
 /// Serves one query to all who need it, until nobody does.
@@ -132,7 +133,7 @@ struct Watch {
     client: Client,
     query: Query,
     orders: mpsc::UnboundedReceiver<Order>,
-    left: signal::Receiver<()>,
+    left: broadcast::Receiver<()>,
     ledger: Ledger,
     followers: Followers,
     holders: Vec<Holder>,
@@ -544,7 +545,7 @@ impl Watch {
                 self.did(job);
                 self.is_needed()
             }
-            Ok(()) = self.left.changed() => {
+            Ok(()) | Err(RecvError::Lagged(_)) = self.left.recv() => {
                 self.followers.forget_gone();
                 self.holders.retain(|holder| !holder.to.is_closed());
                 self.is_needed()
