@@ -28,6 +28,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use kube::{Client, Config};
 use lariat::clock::Clock;
+use lariat::cluster::{Cluster, ClusterIdentity, Fetch, Helm, Local, NoCluster};
 use lariat::engine::{self, Vigil};
 use lariat::event::{Event, EventKind, FORMAT, Mask, NotWritten, RunStart, Sink};
 use lariat::id::RunId;
@@ -87,7 +88,7 @@ async fn record(rate: usize) -> Value {
     let began = Instant::now();
     let vigil = Vigil {
         start: start(clock),
-        client,
+        cluster: Arc::new(Server { client, local: Local::new(&std::env::temp_dir(), "lariat/bench") }),
         queries: vec![Query {
             resource: Resource::core("pods"),
             namespace: "bench".into(),
@@ -95,7 +96,6 @@ async fn record(rate: usize) -> Value {
             labels: None,
             fields: None,
         }],
-        clock,
         mask: Mask::new(["a-secret-word".to_owned()]),
         marks,
         signals,
@@ -306,4 +306,32 @@ fn pod(n: usize) -> Value {
             ],
         },
     })
+}
+
+/// The test server as a cluster of which only the API is there.
+struct Server {
+    client: Client,
+    local: Local,
+}
+
+impl Cluster for Server {
+    fn client(&self) -> Result<Client, NoCluster> {
+        Ok(self.client.clone())
+    }
+
+    fn helm(&self) -> &dyn Helm {
+        self.local.helm()
+    }
+
+    fn fetch(&self) -> &dyn Fetch {
+        self.local.fetch()
+    }
+
+    fn clock(&self) -> Clock {
+        self.local.clock()
+    }
+
+    fn identity(&self) -> Option<ClusterIdentity> {
+        None
+    }
 }

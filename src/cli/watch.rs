@@ -92,15 +92,8 @@ async fn attempt(args: &WatchArgs) -> Result<Exit, Exit> {
     let terminal = tokio::spawn(narrate(Terminal::new(look(&args.show), Output::standard()), Some(clock), shown));
     let mut sink = Recorded::new(journal, folder.clone(), copies.clone(), show).showing(args.show.progress);
     err(&format!("recording into {}; a line on stdin marks a moment, Ctrl-C ends it", finish::shown(folder.path())));
-    let vigil = Vigil {
-        start,
-        client,
-        queries: queries.collect(),
-        clock,
-        mask: Mask::default(),
-        marks: marks(),
-        signals: signals(),
-    };
+    let vigil =
+        Vigil { start, cluster, queries: queries.collect(), mask: Mask::default(), marks: marks(), signals: signals() };
     let verdict = engine::watch(vigil, &mut sink).await;
     let (view, lost) = sink.into_story();
     let terminal = terminal.await.map_err(|_| Exit::Error)?;

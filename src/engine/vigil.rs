@@ -1,10 +1,11 @@
+use std::sync::Arc;
+
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use kube::Client;
 use tokio::sync::mpsc;
 
 use super::scribe::Scribe;
-use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::event::{CancelReason, EventKind, Mask, RunStart, Sink, Verdict};
 use crate::plan::Query;
 use crate::record::{Fact, Recorder, Tape};
@@ -15,11 +16,9 @@ pub struct Vigil {
     /// The first event's facts; it has no steps.
     pub start: RunStart,
     /// Whose objects.
-    pub client: Client,
+    pub cluster: Arc<dyn Cluster>,
     /// Which objects.
     pub queries: Vec<Query>,
-    /// The cluster's clock.
-    pub clock: Clock,
     /// What is hidden in everything that is said.
     pub mask: Mask,
     /// Moments that a person marks, by name.
@@ -32,14 +31,15 @@ pub struct Vigil {
 ///
 /// It passes when it saw anything at all: what is to be thought of it is judged later.
 pub async fn watch(vigil: Vigil, sink: &mut dyn Sink) -> Verdict {
-    let Vigil { start, client, queries, clock, mask, mut marks, mut signals } = vigil;
+    let Vigil { start, cluster, queries, mask, mut marks, mut signals } = vigil;
+    let clock = cluster.clock();
     let mut scribe = Scribe::new(sink, mask, clock, &start);
     let (to_tape, mut inbox) = mpsc::unbounded_channel();
     let tape = Tape::new(move |fact| {
         // Whoever does not listen any more has no use for it.
         let _ = to_tape.send(fact);
     });
-    let recorder = Recorder::new(Some(client), Vec::new(), tape, clock.counted_from(start.started));
+    let recorder = Recorder::new(cluster.client().ok(), Vec::new(), tape, clock.counted_from(start.started));
     scribe.say(EventKind::RunStarted(Box::new(start)));
 
     let holds: Vec<_> = queries.iter().map(|query| (query, recorder.hold(query.clone()))).collect();

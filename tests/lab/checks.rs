@@ -20,6 +20,7 @@ const OPERATORS: [&str; 7] = ["never", "always", "constant", "transitions", "seq
 
 #[test]
 fn each_operator_holds_and_goes_red() {
+    let _alone = crate::alone();
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let (code, told) = run(folder.path(), "wrong=false");
     assert_eq!(code, Some(0), "{told}");

@@ -28,6 +28,7 @@ fn latest(reports: &Path, file: &str) -> String {
 
 #[test]
 fn the_plan_passes_and_a_failing_hook_is_red() {
+    let _alone = crate::alone();
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let ran = run(folder.path(), &[]);
     let told = String::from_utf8_lossy(&ran.stderr).into_owned();
