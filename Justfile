@@ -54,6 +54,7 @@ check: check-rust check-scripts check-generated check-plans
 check-rust:
     cargo fmt --check
     cargo clippy --quiet --all-targets -- -D warnings
+    cargo clippy --quiet --test lab -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps
 
 [private]

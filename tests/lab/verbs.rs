@@ -1,5 +1,7 @@
 //! Every cluster verb on real pods, one after another in one namespace.
 
+#![expect(clippy::print_stdout, reason = "what a red run on the lab is read by")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use lariat::event::{Class, Note, PlanFile};
 use lariat::expr::Shared;
 use lariat::id::{RunId, StepId};
 use lariat::plan::{self, Body, Plan, Recorded, Settings};
-use lariat::record::Recorder;
+use lariat::record::{Recorder, Tape};
 use lariat::step::{self, Done, Error, Memory, RunFacts, Said, StepContext};
 use serde_json::{Map, Value};
 use tokio::net::{TcpListener, TcpStream};
@@ -178,7 +180,7 @@ impl Lab {
         let files = Recorded::new(&[PlanFile { path: "verbs.toml".to_owned(), text: plan.to_owned() }]);
         let plan = plan::load(&files, Path::new("verbs.toml"), &Settings::default())
             .unwrap_or_else(|problems| panic!("{problems}"));
-        let recorder = Recorder::new(cluster.client().ok(), plan.selections.clone());
+        let recorder = Recorder::new(cluster.client().ok(), plan.selections.clone(), Tape::nowhere(), cluster.clock());
         Self { cluster, plan, recorder, folder, outputs: BTreeMap::new() }
     }
 
@@ -240,7 +242,7 @@ fn tell(name: &str, acting: &mut Acting, done: &Result<Done, Error>) {
     }
     match done {
         Ok(done) => {
-            println!("{}", Value::Object(done.outputs.clone()).to_string().chars().take(400).collect::<String>())
+            println!("{}", Value::Object(done.outputs.clone()).to_string().chars().take(400).collect::<String>());
         }
         Err(error) => println!("{}: {} {:?} {:?}", error.class, error.message, error.expected, error.observed),
     }
