@@ -76,6 +76,35 @@ impl Stopwatch {
     }
 }
 
+/// How often virtual time that follows real time waits for it.
+const PACE: Duration = Duration::from_millis(5);
+
+/// A machine that was busier than this is not caught up with: time goes on from where it is.
+const TOO_LATE: Duration = Duration::from_secs(1);
+
+/// Lets the time of a paused runtime follow real time, so many times as fast, for as long as this is awaited.
+///
+/// Time still jumps from timer to timer, so each fires at its own moment, but it gets no further
+/// than real time allows. It stands still while a blocking task lives; sockets are heard all the same.
+pub async fn keep_pace(speed: f64) -> std::convert::Infallible {
+    let stride = PACE.mul_f64(speed).max(Duration::from_millis(1));
+    let wait = stride.div_f64(speed);
+    let mut now = tokio::time::Instant::now();
+    let mut due = std::time::Instant::now();
+    loop {
+        now += stride;
+        tokio::time::sleep_until(now).await;
+        due += wait;
+        let real = std::time::Instant::now();
+        if let Some(ahead) = due.checked_duration_since(real) {
+            // A thread that could not be had means no wait this time, and a longer one the next.
+            let _ = tokio::task::spawn_blocking(move || std::thread::sleep(ahead)).await;
+        } else if real.duration_since(due) > TOO_LATE {
+            due = real;
+        }
+    }
+}
+
 /// Microseconds since a run began: the one unit of time in events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -103,6 +132,27 @@ impl From<Duration> for Elapsed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn paced_time_is_so_many_times_as_fast_and_timers_keep_their_moments() {
+        let (real, clock) = (Stopwatch::start(), Clock::starting_at(Timestamp::UNIX_EPOCH));
+        let timers = async {
+            let mut fired = Vec::new();
+            for millis in [7, 333, 1_999, 10_000] {
+                tokio::time::sleep_until(clock.zero + Duration::from_millis(millis)).await;
+                fired.push(clock.elapsed().0 / 1000);
+            }
+            fired
+        };
+        let fired = tokio::select! {
+            biased;
+            fired = timers => fired,
+            never = keep_pace(100.0) => match never {},
+        };
+        assert_eq!(fired, [7, 333, 1_999, 10_000]);
+        let real = real.elapsed();
+        assert!(real >= Duration::from_millis(90), "ten seconds at 100 times took {real:?}");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn wall_time_follows_tokio_time() {

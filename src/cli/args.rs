@@ -32,6 +32,12 @@ pub(super) enum Command {
     Judge(JudgeArgs),
     /// Remove what a run left in its cluster.
     Cleanup(CleanupArgs),
+    /// The embedded cluster by itself: serve it to kubectl and helm, list its faults.
+    Sim {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: SimCommand,
+    },
     /// Print the JSON Schema of plans.
     Schema,
     /// Say what is missing on this machine for a plan.
@@ -359,6 +365,46 @@ pub(super) struct CleanupArgs {
     pub(super) reports: PathBuf,
     #[command(flatten)]
     pub(super) show: ShowArgs,
+}
+
+/// `lariat sim`.
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum SimCommand {
+    /// Serve an embedded cluster over HTTP until Ctrl-C: to kubectl, helm and whatever speaks to Kubernetes.
+    Serve(ServeArgs),
+}
+
+/// `lariat sim serve`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ServeArgs {
+    /// Where to listen: a loopback address, since nobody is asked who they are. Port 0 is any free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", value_parser = a_loopback)]
+    pub(super) listen: std::net::SocketAddr,
+    /// How many times as fast as real time its time goes.
+    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = a_speed)]
+    pub(super) speed: f64,
+    /// Where to write the kubeconfig; a temporary folder if not given. It goes when this ends.
+    #[arg(long, value_name = "FILE")]
+    pub(super) kubeconfig: Option<PathBuf>,
+    /// The seed of every choice by chance: a number, or `random`.
+    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = a_seed)]
+    pub(super) seed: Seed,
+}
+
+fn a_loopback(text: &str) -> Result<std::net::SocketAddr, String> {
+    let address: std::net::SocketAddr =
+        text.parse().map_err(|_| format!("`{text}` is no address with a port; write it like `127.0.0.1:8001`"))?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err(format!("`{text}` can be reached from other machines, and nobody is asked who they are; use `127.0.0.1`"))
+    }
+}
+
+fn a_speed(text: &str) -> Result<f64, String> {
+    let refusal = || format!("`{text}` is no speed; write a number from 0.01 to 10000, such as `1` or `60`");
+    let speed: f64 = text.trim_end_matches('x').parse().map_err(|_| refusal())?;
+    if (0.01..=10_000.0).contains(&speed) { Ok(speed) } else { Err(refusal()) }
 }
 
 /// `lariat doctor`.

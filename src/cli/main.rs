@@ -4,7 +4,7 @@ use clap::Parser as _;
 
 use super::args::{Cli, Command};
 use super::screen::out;
-use super::{Exit, check, cleanup, doctor, graph, judge, papers, report, run, runtime, watch};
+use super::{Exit, check, cleanup, doctor, graph, judge, papers, report, run, runtime, sim, watch};
 
 /// The program.
 pub fn main() -> ExitCode {
@@ -20,6 +20,7 @@ pub fn main() -> ExitCode {
         Command::Watch(args) => runtime::real(watch::watch(args)),
         Command::Cleanup(args) => runtime::real(cleanup::cleanup(args)),
         Command::Doctor(args) => runtime::real(async move { doctor::doctor(&args).await }),
+        Command::Sim { command } => sim::sim(command),
         Command::Schema => print(&papers::schema()),
         Command::Completions { shell } => print(&papers::completions(shell)),
         Command::Man => print(&papers::man()),

@@ -21,6 +21,7 @@ mod report;
 mod run;
 mod runtime;
 mod screen;
+mod sim;
 mod sink;
 mod watch;
 

@@ -324,7 +324,7 @@ fn repro(plan: &PlanArgs, args: &RunArgs, seed: u64) -> String {
 }
 
 /// A word as a shell takes it.
-fn quote(word: &str) -> String {
+pub(super) fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+[]".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -17,7 +17,13 @@ pub struct Embedded {
 impl Embedded {
     /// A cluster with three ready nodes that knows the lab's images and charts.
     pub fn new(seed: u64) -> Self {
-        let world = World::new(Setup::seeded(seed));
+        Self::with(Setup::seeded(seed))
+    }
+
+    /// The same from another beginning.
+    pub fn with(setup: Setup) -> Self {
+        let seed = setup.seed;
+        let world = World::new(setup);
         let internet = Internet::default();
         lab::images(&world, &internet);
         let mut charts = Charts::default();

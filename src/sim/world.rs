@@ -35,11 +35,14 @@ pub struct Setup {
     pub seed: u64,
     /// The names of the nodes.
     pub nodes: Vec<String>,
+    /// When its clock begins: 2026-01-01T00:00:00Z, if nobody says otherwise.
+    pub start: jiff::Timestamp,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { seed: 1, nodes: ["n1", "n2", "n3"].map(str::to_owned).to_vec() }
+        let nodes = ["n1", "n2", "n3"].map(str::to_owned).to_vec();
+        Self { seed: 1, nodes, start: Options::new().clock.start() }
     }
 }
 
@@ -61,10 +64,11 @@ impl World {
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()
     }
 
-    /// A cluster whose nodes are ready, with nothing on them. Its clock begins at 2026-01-01T00:00:00Z.
+    /// A cluster whose nodes are ready, with nothing on them.
     pub fn new(setup: Setup) -> Self {
         let options = Options {
             seed: setup.seed,
+            clock: Clock::starting_at(setup.start),
             stand_ins: StandIns { pods_vanish: None, garbage_collected: false, namespaces_empty: false },
             ..Options::new()
         };

@@ -11,5 +11,6 @@ mod embedded;
 mod judge;
 mod runs;
 mod sample_run;
+mod served;
 mod signals;
 mod support;

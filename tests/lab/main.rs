@@ -7,6 +7,7 @@ mod conformance_body;
 mod house;
 mod live;
 mod restart;
+mod served;
 mod verbs;
 
 /// Held by tests that install the lab's chart: its definition and roles are the whole cluster's.

@@ -126,10 +126,15 @@ impl Api {
 
     /// Opens a loopback port for other processes: kubectl, helm, Lariat itself.
     ///
-    /// A child process lives in real time. On a paused runtime virtual time jumps while it
-    /// runs, so serve from a runtime that is not paused or keep it from jumping.
+    /// Other processes live in real time. On a paused runtime virtual time jumps while they
+    /// run, so serve from one that is not paused, or beside [`keep_pace`](crate::clock::keep_pace).
     pub async fn serve(&self) -> io::Result<Served> {
-        let listener = Listener::open(self.server.clone()).await?;
+        self.serve_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// The same at an address of one's choice. Nobody is asked who they are, so it should be a loopback one.
+    pub async fn serve_at(&self, address: SocketAddr) -> io::Result<Served> {
+        let listener = Listener::open(self.server.clone(), address).await?;
         Ok(Served { address: listener.address, _listener: listener })
     }
 

@@ -66,7 +66,8 @@ impl Image for Tools {
             return Life { ends: Some((Duration::from_millis(200), 1)), says: says(complaint), ..Life::sleeps() };
         }
         let object = script.split("<<END\n").nth(1).and_then(|rest| rest.split("\nEND").next());
-        let Some(object) = object.and_then(|text| serde_json::from_str(text).ok()) else {
+        // The chart itself writes YAML, the stand-in JSON, which is YAML too.
+        let Some(object) = object.and_then(|text| serde_saphyr::from_str(text).ok()) else {
             return Life::sleeps();
         };
         let holds = Task(tokio::spawn(register(self.client.clone(), object, start.switch.clone())));
