@@ -46,6 +46,11 @@ bench:
     @cargo run --release --quiet --example bench
     @cargo run --release --quiet --example bench_checks
 
+# Writes down anew what the lab's API server says of its kinds: schemas and columns of tables.
+[group('lab')]
+lab-kinds: lab-up
+    @lab/with env LARIAT_LAB_KUBECONFIG="$HOME/.cache/lariat/lab/kubeconfig" lab/kinds
+
 # Format, lints, documentation, scripts, and whether generated files are up to date.
 [group('test')]
 check: check-rust check-scripts check-generated check-plans

@@ -20,7 +20,7 @@ mod lab;
 
 pub use api::{
     Answer, Api, Effect, Ending, Entered, Exec, Guard, Kubelets, LogLine, Matching, Options, Program, Refusal, Request,
-    Rule, Says, Served, StandIns, Talk, Verb,
+    Review, Rule, Says, Served, StandIns, Talk, Verb, Webhook,
 };
 pub use control::{
     Anywhere, Attach, Backoff, Behaviour, Bell, Cache, Chance, Change, Controller, File, Form, Image, Key, Kind, Life,

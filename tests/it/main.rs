@@ -9,6 +9,7 @@ mod conformance;
 mod disk;
 mod embedded;
 mod judge;
+mod foreign;
 mod runs;
 mod sample_run;
 mod served;

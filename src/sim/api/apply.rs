@@ -5,11 +5,13 @@ use serde_json::{Map, Value, json};
 use super::call::{Call, decode};
 use super::compare::{compare, fields_of};
 use super::field_set::FieldSet;
+use super::kinds;
 use super::managed::{Holding, Owner, Owners, keep_if_only_times_differ, nothing, strip, written_version};
 use super::object::{Object, time_text};
 use super::resource::Subresource;
 use super::shape::{ListShape, Shape};
 use super::status::{Cause, Refusal};
+use super::typed::resolved;
 
 /// What an apply patch makes of an object, owners included; of nothing, for an object that is not there.
 pub(crate) fn applied(call: &Call, live: Option<&Object>) -> Result<Object, Refusal> {
@@ -23,7 +25,8 @@ pub(crate) fn applied(call: &Call, live: Option<&Object>) -> Result<Object, Refu
     }
     let (given, expected) = (config.api_version(), written_version(call));
     let group = |version: &str| version.rsplit_once('/').map_or("", |(group, _)| group).to_owned();
-    if group(given) != group(&expected) || config.kind() != call.resource.kind {
+    let unheard = !call.resource.is_custom() && given != expected;
+    if unheard || group(given) != group(&expected) || config.kind() != call.resource.kind {
         let version = given.rsplit('/').next().unwrap_or_default();
         let message = format!("invalid object type: {}/{version}, Kind={}", group(given), config.kind());
         return Err(Refusal::bad_request(message));
@@ -35,6 +38,13 @@ pub(crate) fn applied(call: &Call, live: Option<&Object>) -> Result<Object, Refu
         return Err(Refusal::bad_request(message));
     }
     let resource = &call.resource;
+    match resource.definition() {
+        Some(definition) => typed(&config, &definition.schema)?,
+        None => {
+            let name = kinds::schema_name(resource);
+            typed(&config, name.and_then(|name| kinds::schemas().get(name)).unwrap_or(&Value::Null))?;
+        }
+    }
     let shape = Shape::of(resource);
     let empty = nothing(resource);
     let mut base = live.cloned().unwrap_or_default();
@@ -72,17 +82,104 @@ pub(crate) fn applied(call: &Call, live: Option<&Object>) -> Result<Object, Refu
 
     let mut object =
         Object::new(merged).ok_or_else(|| Refusal::bad_request("the applied configuration is no object"))?;
-    if live.is_none_or(|_| object != base) || time.is_none() {
+    if live.is_none_or(|_| object != base) {
         time = Some(time_text(call.now));
     }
     if let Some(holding) = owners.of(&owner).cloned() {
         owners.set(owner, Holding { time, ..holding });
     }
+    call.fitted(&mut object).map_err(Refusal::bad_request)?;
     owners.write(&mut object);
     if let Some(live) = live {
         keep_if_only_times_differ(live, &mut object);
     }
     Ok(object)
+}
+
+/// Refuses a configuration with what its schema does not know.
+fn typed(config: &Object, schema: &Value) -> Result<(), Refusal> {
+    if schema.is_null() {
+        return Ok(());
+    }
+    // The metadata of custom resources is not in their schemas.
+    let known = |name: &str| {
+        ["apiVersion", "kind", "metadata"].contains(&name)
+            && schema["properties"][name]["properties"].is_null()
+            && schema["properties"][name]["allOf"].is_null()
+    };
+    let fields = config.fields().iter().filter(|(name, _)| !known(name));
+    let wrong =
+        fields.filter_map(|(name, value)| untyped(value, field_schema(schema, name), &format!(".{name}"))).next();
+    let Some(wrong) = wrong else { return Ok(()) };
+    let (group, version) = config.api_version().rsplit_once('/').unwrap_or(("", config.api_version()));
+    let (namespace, name, kind) = (config.namespace(), config.name(), config.kind());
+    Err(Refusal::unknown(format!(
+        "failed to create typed patch object ({namespace}/{name}; {group}/{version}, Kind={kind}): {wrong}"
+    )))
+}
+
+/// The schema of a field, anything's for one that may be anything.
+fn field_schema<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
+    static FREE: Value = Value::Bool(true);
+    let named = schema.get("properties").and_then(|fields| fields.get(name));
+    let free = schema.get("x-kubernetes-preserve-unknown-fields").is_some_and(|free| free == true);
+    named.or_else(|| schema.get("additionalProperties")).or(free.then_some(&FREE))
+}
+
+fn untyped(value: &Value, schema: Option<&Value>, path: &str) -> Option<String> {
+    let Some(schema) = schema else {
+        return Some(format!("{path}: field not declared in schema"));
+    };
+    let (schema, _) = resolved(schema);
+    let wrong = |expected: &str| {
+        Some(format!("{path}: expected {expected}, got &value.valueUnstructured{{Value:{}}}", shown(value)))
+    };
+    match (schema.get("type").and_then(Value::as_str), value) {
+        (_, Value::Null) => None,
+        (Some("object"), Value::Object(fields)) => fields
+            .iter()
+            .filter_map(|(name, value)| untyped(value, field_schema(schema, name), &format!("{path}.{name}")))
+            .next(),
+        (Some("array"), Value::Array(items)) => listed(items, schema, path),
+        (Some("string"), value) if !value.is_string() => wrong("string"),
+        (Some("boolean"), value) if !value.is_boolean() => wrong("boolean"),
+        (Some("integer" | "number"), value) if !value.is_number() => wrong("numeric (int or float)"),
+        (Some("object"), _) => Some(format!("{path}: expected map, got &{{{}}}", shown(value))),
+        (Some("array"), _) => Some(format!("{path}: expected list, got &{{{}}}", shown(value))),
+        _ => None,
+    }
+}
+
+/// What is wrong with a list: items that are there twice, or something in one of them.
+fn listed(items: &[Value], schema: &Value, path: &str) -> Option<String> {
+    let keys: Vec<&str> =
+        schema["x-kubernetes-list-map-keys"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let mut seen = Vec::new();
+    for (number, item) in items.iter().enumerate() {
+        let named: Vec<String> = keys.iter().filter_map(|key| Some(format!("{key}={}", item.get(*key)?))).collect();
+        let place = if named.is_empty() { format!("[{number}]") } else { format!("[{}]", named.join(",")) };
+        if !named.is_empty() && seen.contains(&place) {
+            return Some(format!("{path}: duplicate entries for key {place}"));
+        }
+        if let Some(wrong) = untyped(item, schema.get("items"), &format!("{path}{place}")) {
+            return Some(wrong);
+        }
+        seen.push(place);
+    }
+    None
+}
+
+/// A value as Go prints it.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("{text:?}"),
+        Value::Array(items) => {
+            let items: Vec<String> =
+                items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
+            format!("[{}]", items.join(" "))
+        }
+        other => other.to_string(),
+    }
 }
 
 /// The configuration without what this part of the object does not write.

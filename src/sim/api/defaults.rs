@@ -29,6 +29,9 @@ pub(crate) fn fill(object: &mut Object, resource: &Resource) {
         ("", "persistentvolumes") => {
             give(&mut value["spec"], "volumeMode", json!("Filesystem"));
             give(&mut value["spec"], "persistentVolumeReclaimPolicy", json!("Retain"));
+            if let Some(path) = value["spec"].get_mut("hostPath") {
+                give(path, "type", json!(""));
+            }
         }
         ("apps", "deployments") => {
             let spec = &mut value["spec"];
@@ -56,7 +59,8 @@ pub(crate) fn fill(object: &mut Object, resource: &Resource) {
                 give(claim, "apiVersion", json!("v1"));
                 give(claim, "kind", json!("PersistentVolumeClaim"));
                 give(&mut claim["spec"], "volumeMode", json!("Filesystem"));
-                give(claim, "status", json!({"phase": "Pending"}));
+                give(claim, "status", json!({}));
+                give(&mut claim["status"], "phase", json!("Pending"));
             }
             template(&mut spec["template"]);
         }
@@ -72,6 +76,47 @@ pub(crate) fn fill(object: &mut Object, resource: &Resource) {
             give(spec, "successfulJobsHistoryLimit", json!(3));
             give(spec, "failedJobsHistoryLimit", json!(1));
             template(&mut spec["jobTemplate"]["spec"]["template"]);
+        }
+        ("", "replicationcontrollers") => {
+            let labels = value["spec"]["template"]["metadata"]["labels"].clone();
+            let spec = &mut value["spec"];
+            give(spec, "replicas", json!(1));
+            give(spec, "selector", labels.clone());
+            template(&mut spec["template"]);
+            give(&mut value["metadata"], "labels", labels);
+        }
+        ("storage.k8s.io", "csidrivers") => {
+            let spec = &mut value["spec"];
+            give(spec, "attachRequired", json!(true));
+            give(spec, "fsGroupPolicy", json!("ReadWriteOnceWithFSType"));
+            give(spec, "volumeLifecycleModes", json!(["Persistent"]));
+            for field in ["podInfoOnMount", "storageCapacity", "requiresRepublish", "seLinuxMount"] {
+                give(spec, field, json!(false));
+            }
+        }
+        ("scheduling.k8s.io", "priorityclasses") => give(&mut value, "preemptionPolicy", json!("PreemptLowerPriority")),
+        ("", "endpoints") => {
+            for subset in items(&mut value, "subsets") {
+                for port in items(subset, "ports") {
+                    give(port, "protocol", json!("TCP"));
+                }
+            }
+        }
+        ("discovery.k8s.io", "endpointslices") => {
+            for port in items(&mut value, "ports") {
+                give(port, "protocol", json!("TCP"));
+                give(port, "name", json!(""));
+            }
+        }
+        ("networking.k8s.io", "networkpolicies") => {
+            let spec = &mut value["spec"];
+            let both = spec["egress"].is_array();
+            give(spec, "policyTypes", if both { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) });
+            for rule in items(spec, "ingress") {
+                for port in items(rule, "ports") {
+                    give(port, "protocol", json!("TCP"));
+                }
+            }
         }
         ("storage.k8s.io", "storageclasses") => {
             give(&mut value, "reclaimPolicy", json!("Delete"));
@@ -228,6 +273,15 @@ fn service(spec: &mut Value) {
     if spec["type"] != "ExternalName" {
         give(spec, "internalTrafficPolicy", json!("Cluster"));
     }
+    if spec["type"] == "NodePort" || spec["type"] == "LoadBalancer" {
+        give(spec, "externalTrafficPolicy", json!("Cluster"));
+    }
+    if spec["type"] == "LoadBalancer" {
+        give(spec, "allocateLoadBalancerNodePorts", json!(true));
+    }
+    if spec["sessionAffinity"] == "ClientIP" {
+        give(spec, "sessionAffinityConfig", json!({"clientIP": {"timeoutSeconds": 10_800}}));
+    }
     for port in items(spec, "ports") {
         give(port, "protocol", json!("TCP"));
         let number = port["port"].clone();
@@ -261,6 +315,9 @@ fn job(spec: &mut Value) {
 
 fn binding(value: &mut Value) {
     const GROUP: &str = "rbac.authorization.k8s.io";
+    if value["roleRef"]["apiGroup"] == "" {
+        value["roleRef"]["apiGroup"] = Value::Null;
+    }
     give(&mut value["roleRef"], "apiGroup", json!(GROUP));
     for subject in items(value, "subjects") {
         if subject["kind"] != "ServiceAccount" {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::admission::{self, Act, Hearing};
 use super::builtin;
 use super::call::{Call, decode};
 use super::object::{Object, time_text};
@@ -20,10 +21,11 @@ use super::store::Name;
 pub(crate) fn one(state: &mut State, call: &Call) -> Result<(u16, Value), Refusal> {
     let orders = Orders::of(call)?;
     let resource = &call.resource;
+    agreed(state, call, &call.key())?;
     let done = carry_out(state, resource, &call.key(), &orders, call.now)?;
     let code = if !done.gone && orders.orphans == Some(false) { 202 } else { 200 };
     if !done.gone || builtin::returns_deleted(&resource.group, &resource.plural) && !resource.is_custom() {
-        return Ok((code, show::object(&done.object, resource, call.shape)));
+        return Ok((code, show::answer(&done.object, call)?));
     }
     let mut details = json!({"name": done.object.name()});
     if !resource.group.is_empty() {
@@ -42,13 +44,45 @@ pub(crate) fn collection(state: &mut State, call: &Call) -> Result<(u16, Value),
     let mut items = Vec::new();
     for object in state.store.list(&resource.drawer(), selection.namespace.as_deref()) {
         if selection.matches(&object) {
-            let done = carry_out(state, resource, &name_of(&object), &orders, call.now)?;
-            items.push(show::object(&done.object, resource, call.shape));
+            agreed(state, call, &name_of(&object))?;
+            carry_out(state, resource, &name_of(&object), &orders, call.now)?;
+            let mut item = show::object(&object, resource, call.shape);
+            if let (false, Some(fields)) = (resource.is_custom(), item.as_object_mut()) {
+                fields.shift_remove("kind");
+                fields.shift_remove("apiVersion");
+            }
+            items.push(item);
         }
     }
     let (kind, api_version) = show::list_type(resource, call.shape);
-    let metadata = json!({"resourceVersion": state.store.revision().to_string()});
+    let mut metadata = json!({"resourceVersion": state.store.revision().to_string()});
+    if resource.is_custom() {
+        metadata["continue"] = "".into();
+    }
     Ok((200, json!({"kind": kind, "apiVersion": api_version, "metadata": metadata, "items": items})))
+}
+
+/// The options in a body. A body that is none is nobody's fault but the server's.
+fn options(body: &[u8]) -> Result<Object, Refusal> {
+    decode(body, "DeleteOptions").map_err(|refusal| {
+        let text = refusal.message().split_once("couldn't").map_or(refusal.message(), |(_, rest)| rest);
+        let text = text.rsplit_once(" (").map_or(text, |(text, _)| text);
+        Refusal::unknown(format!("couldn't{text}"))
+    })
+}
+
+/// Asks the webhooks about a deletion. Some namespaces stay whatever anybody wants.
+fn agreed(state: &mut State, call: &Call, key: &Name) -> Result<(), Refusal> {
+    let lasting = ["default", "kube-system", "kube-public"];
+    if call.resource.is("", "namespaces") && lasting.contains(&key.name.as_str()) {
+        return Err(Refusal::forbidden(&call.resource, &key.name, "this namespace may not be deleted"));
+    }
+    if let Some(old) = state.store.get(&call.resource.drawer(), key).cloned() {
+        let heard = Hearing { call, act: Act::Delete, object: None, old: Some(&old) };
+        admission::mutated(state, heard)?;
+        admission::validated(state, heard)?;
+    }
+    Ok(())
 }
 
 /// How an object is to be deleted: `DeleteOptions`, from the body or the query.
@@ -72,7 +106,24 @@ pub(crate) struct Done {
 
 impl Orders {
     fn of(call: &Call) -> Result<Self, Refusal> {
-        let body = if call.body.is_empty() { None } else { Some(decode(&call.body, "DeleteOptions")?) };
+        if let Some(text) = call.query.text("gracePeriodSeconds").filter(|text| text.parse::<i64>().is_err()) {
+            return Err(Refusal::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")));
+        }
+        let body = if call.body.is_empty() { None } else { Some(options(&call.body)?) };
+        if let Some(body) = &body {
+            let (kind, version) = (body.kind(), body.api_version());
+            if !kind.is_empty() && kind != "DeleteOptions" {
+                let why = format!(
+                    "no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:110\""
+                );
+                return Err(Refusal::unknown(why));
+            }
+            if body.field("gracePeriodSeconds").is_some_and(Value::is_string) {
+                let why =
+                    "json: cannot unmarshal string into Go struct field DeleteOptions.gracePeriodSeconds of type int64";
+                return Err(Refusal::unknown(why));
+            }
+        }
         let text = |field: &str| body.as_ref().and_then(|body| body.field(field)?.as_str().map(str::to_owned));
         let precondition = |field: &str| {
             body.as_ref().and_then(|body| body.at(&["preconditions", field])?.as_str().map(str::to_owned))
@@ -91,6 +142,19 @@ impl Orders {
                     body.field("dryRun").and_then(Value::as_array).is_some_and(|all| !all.is_empty())
                 }),
         };
+        let dry: Vec<Value> =
+            body.as_ref().and_then(|body| body.field("dryRun")?.as_array().cloned()).unwrap_or_default();
+        let mut causes = Vec::new();
+        if dry.iter().any(|value| value != "All") {
+            causes.push(Cause::not_supported("dryRun", &dry.into(), &["All"]));
+        }
+        if let (Some(policy), Some(_)) = (&orders.propagation, orders.orphans) {
+            let why = "orphanDependents and deletionPropagation cannot be both set";
+            causes.push(Cause::invalid("propagationPolicy", &policy.as_str().into(), why));
+        }
+        if !causes.is_empty() {
+            return Err(Refusal::invalid_kind("meta.k8s.io", "DeleteOptions", "", &causes));
+        }
         if let Some(policy) =
             orders.propagation.as_deref().filter(|policy| !["Background", "Foreground", "Orphan"].contains(policy))
         {
@@ -182,6 +246,12 @@ fn definition(
     finalizers.push(DEFINITION_FINALIZER);
     object.set_meta("finalizers", Some(json!(finalizers)));
     object.set_meta("deletionTimestamp", Some(time_text(now).into()));
+    let mut conditions = object.at(&["status", "conditions"]).and_then(Value::as_array).cloned().unwrap_or_default();
+    conditions.push(json!({
+        "type": "Terminating", "status": "True", "lastTransitionTime": time_text(now), "reason": "InstanceDeletionPending",
+        "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+    }));
+    object.set_at(&["status", "conditions"], json!(conditions));
     let uid = object.uid().to_owned();
     let object = state.commit(resource, key.clone(), object, now);
     state.later.push(Later::DefinitionEmptied { name: key.name.clone(), uid, after: Duration::from_millis(100) });

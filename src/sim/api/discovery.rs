@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
 use super::resource::{Registry, Resource, Subresource, api_version};
@@ -64,6 +65,9 @@ pub(crate) fn resources(registry: &Registry, group: &str, version: &str) -> Resu
         if !resource.categories.is_empty() {
             entry["categories"] = json!(resource.categories);
         }
+        if !resource.is("", "bindings") {
+            entry["storageVersionHash"] = storage_version_hash(resource).into();
+        }
         list.push(entry);
         for sub in &resource.subresources {
             let part = part(*sub, resource);
@@ -86,6 +90,14 @@ pub(crate) fn resources(registry: &Registry, group: &str, version: &str) -> Resu
     all["groupVersion"] = json!(api_version(group, version));
     all["resources"] = json!(list);
     Ok(all)
+}
+
+/// By which clients see that objects are kept in another form.
+fn storage_version_hash(resource: &Resource) -> String {
+    let text = format!("{}/{}/{}", resource.group, resource.version, resource.kind);
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    let encoded = json!(ByteString(digest.as_ref()[..8].to_vec()));
+    encoded.as_str().unwrap_or_default().to_owned()
 }
 
 /// Aggregated discovery (v2) of `/api` and `/apis`: everything that a client wants to know in two requests.

@@ -144,13 +144,12 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin>(
             None => std::future::pending().await,
         }
     };
-    let exec = session.exec.clone();
     let killed = tokio::select! {
         biased;
         done = carry_out(session, &mut socket) => return done,
         () = ended => Answer::fails(137, ""),
     };
-    finish(&exec, &killed, &mut socket).await
+    finish(&killed, &mut socket).await
 }
 
 async fn carry_out<S: AsyncRead + AsyncWrite + Unpin>(
@@ -158,11 +157,7 @@ async fn carry_out<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
 ) -> Result<(), Failed> {
     if let Some(talk) = session.program.talk(&session.exec) {
-        return if converse(talk, socket).await? {
-            finish(&session.exec, &Answer::default(), socket).await
-        } else {
-            Ok(())
-        };
+        return if converse(talk, socket).await? { finish(&Answer::default(), socket).await } else { Ok(()) };
     }
     if session.stdin && !session.tty && !read_stdin(&mut session.exec.stdin, socket).await? {
         return Ok(());
@@ -177,16 +172,15 @@ async fn carry_out<S: AsyncRead + AsyncWrite + Unpin>(
     if session.stderr || session.tty {
         send(socket, if session.tty { STDOUT } else { STDERR }, &answer.stderr).await?;
     }
-    finish(&session.exec, &answer, socket).await
+    finish(&answer, socket).await
 }
 
 /// Tells how a command ended.
 async fn finish<S: AsyncRead + AsyncWrite + Unpin>(
-    exec: &Exec,
     answer: &Answer,
     socket: &mut WebSocketStream<S>,
 ) -> Result<(), Failed> {
-    send(socket, STATUS, status(exec, answer).to_string().as_bytes()).await?;
+    send(socket, STATUS, status(answer).to_string().as_bytes()).await?;
     // Without the code 1000 kubectl takes the end for an error of its own.
     socket.close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() })).await?;
     while let Some(Ok(_)) = socket.next().await {}
@@ -298,16 +292,15 @@ async fn send<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// How a kubelet reports the end of a command.
-fn status(exec: &Exec, answer: &Answer) -> Value {
+fn status(answer: &Answer) -> Value {
     if answer.code == 0 {
         return json!({"metadata": {}, "status": "Success"});
     }
-    let command = exec.command.join(" ");
     let code = answer.code;
     json!({
         "metadata": {}, "status": "Failure",
         "message": format!(
-            "command terminated with non-zero exit code: error executing command [{command}], exit code {code}"
+            "command terminated with non-zero exit code: command terminated with exit code {code}"
         ),
         "reason": "NonZeroExitCode",
         "details": {"causes": [{"reason": "ExitCode", "message": code.to_string()}]},

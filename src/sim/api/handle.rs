@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::clock::{Clock, Elapsed};
 
+use super::admission::Webhook;
 use super::call::Shape;
 use super::door::{self, Listener};
 use super::fault::Rule;
@@ -281,6 +282,18 @@ impl Api {
     /// Who runs the pods from now on, and answers for their containers.
     pub fn kubelets(&self, kubelets: impl Kubelets + 'static) {
         self.server.with(|state| state.programs.kubelets = Some(Arc::new(kubelets)));
+    }
+
+    /// Brings up the backend of webhooks that name this address: `NAMESPACE/SERVICE`, or a URL.
+    ///
+    /// A webhook whose backend nobody brought up fails as one whose server is down.
+    pub fn webhook(&self, address: &str, webhook: impl Webhook + 'static) {
+        self.server.with(|state| state.backends.up(address, Arc::new(webhook)));
+    }
+
+    /// Takes the backend at an address down.
+    pub fn webhook_down(&self, address: &str) {
+        self.server.with(|state| state.backends.down(address));
     }
 
     /// Prints a line into the log of all containers of a pod.

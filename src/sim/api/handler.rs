@@ -1,5 +1,6 @@
 //! One request in, one answer out: the same for every door.
 
+use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use hyper::body::Frame;
 use hyper::upgrade::OnUpgrade;
 use serde_json::Value;
 
-use super::call::{Call, Shape};
+use super::call::{Aside, Call, Shape, Words};
 use super::fault::Effect;
 use super::ledger::{self, Verb};
 use super::resource::Subresource;
@@ -29,6 +30,7 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 /// What a request comes to, once the state has been asked.
 enum Reply {
     Json(u16, Value),
+    Yaml(u16, Value),
     /// Aggregated discovery, which clients know by its content type.
     Discovery(Value),
     Text(String),
@@ -73,13 +75,18 @@ where
         Ok(body) => body.to_bytes(),
         Err(error) => return Err(io::Error::other(error.to_string())),
     };
-    let reply = server.with(|state| answer(state, &parts, body, &server, entry.verb));
+    let mut aside = Aside::default();
+    let reply = server.with(|state| answer(state, &parts, body, &server, entry.verb, &mut aside));
+    if !aside.delay.is_zero() {
+        tokio::time::sleep(aside.delay).await;
+    }
     if judgement.effect == Some(Effect::LoseAnswer) {
         return Err(io::ErrorKind::ConnectionReset.into());
     }
-    Ok(match reply {
+    let mut response = match reply {
         Err(refusal) => refuse(&refusal),
         Ok(Reply::Json(code, value)) => respond(code, "application/json", value.to_string()),
+        Ok(Reply::Yaml(code, value)) => respond(code, "application/yaml", yaml(&value)),
         Ok(Reply::Discovery(value)) => respond(200, AGGREGATED, value.to_string()),
         Ok(Reply::Text(text)) => respond(200, "text/plain; charset=utf-8", text),
         Ok(Reply::Watch(opened)) => {
@@ -97,7 +104,13 @@ where
             stream("text/plain", BodyExt::boxed_unsync(StreamBody::new(lines)))
         }
         Ok(Reply::Exec(session)) => exec::answer(session, &parts, upgrade),
-    })
+    };
+    for warning in aside.warnings {
+        if let Ok(value) = header::HeaderValue::from_str(&format!("299 - {warning:?}")) {
+            response.headers_mut().append(header::WARNING, value);
+        }
+    }
+    Ok(response)
 }
 
 /// Whether a rule in place lets nobody connect for this request. Asked by doors that can tell a
@@ -107,7 +120,14 @@ pub(crate) fn is_refused<B>(server: &Arc<Server>, request: &Request<B>) -> bool 
     server.with(|state| state.rules.refuses(&entry))
 }
 
-fn answer(state: &mut State, parts: &Parts, body: Bytes, server: &Server, verb: Verb) -> Result<Reply, Refusal> {
+fn answer(
+    state: &mut State,
+    parts: &Parts,
+    body: Bytes,
+    server: &Server,
+    verb: Verb,
+    aside: &mut Aside,
+) -> Result<Reply, Refusal> {
     let target = match Route::of(parts.uri.path()) {
         Route::Target(target) => target,
         other => return about_the_server(state, &other, parts),
@@ -124,10 +144,15 @@ fn answer(state: &mut State, parts: &Parts, body: Bytes, server: &Server, verb: 
         Some(word) => {
             let word = word.split('/').next().unwrap_or_default();
             let part = Subresource::named(word).filter(|part| resource.has(*part));
-            Some(part.ok_or_else(|| not_served(state, &target.group, &target.version))?)
+            Some(part.ok_or_else(|| match &target.name {
+                Some(name) if resource.is_custom() => Refusal::not_found(&resource, name),
+                _ => not_served(state, &target.group, &target.version),
+            })?)
         }
     };
     let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let streams = target.name.is_none() && parts.method == Method::GET;
+    let (shape, words) = acceptable(&parts.headers, streams, part)?;
     let agent = text(header::USER_AGENT);
     let call = Call {
         resource,
@@ -136,14 +161,47 @@ fn answer(state: &mut State, parts: &Parts, body: Bytes, server: &Server, verb: 
         subresource: part,
         query: Query::of(parts.uri.query().unwrap_or_default()),
         content_type: text(header::CONTENT_TYPE).to_owned(),
-        shape: Shape::of(&parts.headers),
+        shape,
         agent: agent.split(['/', ' ']).next().filter(|word| !word.is_empty()).unwrap_or("unknown").to_owned(),
         body,
         now: server.clock().now(),
+        aside: RefCell::default(),
     };
-    if let Some(part) = part {
-        return about_a_part(state, &call, part, verb);
+    if let Some(warning) = call.resource.definition().and_then(|definition| definition.warning.clone()) {
+        call.warn(warning);
     }
+    let reply = match part {
+        Some(part) => about_a_part(state, &call, part, verb),
+        None => about_objects(state, &call, verb),
+    };
+    *aside = call.aside.take();
+    match (reply, words) {
+        (Ok(Reply::Json(code, value)), Words::Yaml) => Ok(Reply::Yaml(code, value)),
+        (reply, _) => reply,
+    }
+}
+
+/// How the client wants its answer, or why it cannot have it.
+fn acceptable(headers: &HeaderMap, streams: bool, part: Option<Subresource>) -> Result<(Shape, Words), Refusal> {
+    if let Some(wanted) = Shape::of(headers) {
+        return Ok(wanted);
+    }
+    // What is below a pod speaks types of its own.
+    if matches!(part, Some(Subresource::Log | Subresource::Exec)) {
+        return Ok((Shape::Whole, Words::Json));
+    }
+    let known = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    Err(if accept.contains("application/json") {
+        Refusal::not_acceptable(format!("only the following media types are accepted: {known}"))
+    } else {
+        let more = ", application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+        let more = if streams { more } else { "" };
+        Refusal::not_acceptable(format!("406: Not Acceptable\n\nAvailable representations: {known}{more}"))
+    })
+}
+
+fn about_objects(state: &mut State, call: &Call, verb: Verb) -> Result<Reply, Refusal> {
     // Writing needs to know where: a namespaced kind has no collection across namespaces to write to.
     let placed = !call.resource.namespaced || !call.namespace.is_empty();
     if call.resource.is("", "bindings") && verb != Verb::Create {
@@ -151,16 +209,16 @@ fn answer(state: &mut State, parts: &Parts, body: Bytes, server: &Server, verb: 
     }
     let json = |(code, value)| Reply::Json(code, value);
     match verb {
-        Verb::Get if placed => read::get(state, &call).map(|value| Reply::Json(200, value)),
-        Verb::List => read::list(state, &call).map(|value| Reply::Json(200, value)),
-        Verb::Watch => watch::open(state, &call).map(Reply::Watch),
-        Verb::Create if placed && call.resource.is("", "bindings") => subresource::bind_by_name(state, &call).map(json),
-        Verb::Create if placed => write::create(state, &call).map(json),
-        Verb::Update if placed => write::update(state, &call).map(json),
-        Verb::Patch if placed => patch::patch(state, &call).map(json),
-        Verb::Delete if placed => delete::one(state, &call).map(json),
+        Verb::Get if placed => read::get(state, call).map(|value| Reply::Json(200, value)),
+        Verb::List => read::list(state, call).map(|value| Reply::Json(200, value)),
+        Verb::Watch => watch::open(state, call).map(Reply::Watch),
+        Verb::Create if placed && call.resource.is("", "bindings") => subresource::bind_by_name(state, call).map(json),
+        Verb::Create if placed => write::create(state, call).map(json),
+        Verb::Update if placed => write::update(state, call).map(json),
+        Verb::Patch if placed => patch::patch(state, call).map(json),
+        Verb::Delete if placed => delete::one(state, call).map(json),
         Verb::DeleteCollection if placed && !call.resource.is("", "namespaces") => {
-            delete::collection(state, &call).map(json)
+            delete::collection(state, call).map(json)
         }
         _ => Err(Refusal::method_not_allowed()),
     }
@@ -223,6 +281,22 @@ fn about_the_server(state: &State, route: &Route, parts: &Parts) -> Result<Reply
         Route::Openapi(path) => json(openapi::document(&state.registry, path)?),
         Route::Unknown | Route::Target(_) => Err(Refusal::no_such_path()),
     }
+}
+
+/// A value in YAML, its fields in the order of their names as the real server writes them.
+fn yaml(value: &Value) -> String {
+    fn sorted(value: &Value) -> Value {
+        match value {
+            Value::Object(fields) => {
+                let ordered: std::collections::BTreeMap<&String, Value> =
+                    fields.iter().map(|(name, value)| (name, sorted(value))).collect();
+                ordered.into_iter().map(|(name, value)| (name.clone(), value)).collect()
+            }
+            Value::Array(items) => items.iter().map(sorted).collect(),
+            other => other.clone(),
+        }
+    }
+    serde_saphyr::to_string(&sorted(value)).expect("JSON can be written as YAML")
 }
 
 fn describe(parts: &Parts, server: &Server) -> ledger::Request {

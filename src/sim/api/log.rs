@@ -13,7 +13,7 @@ use super::container;
 use super::program::LogLine;
 use super::server::Server;
 use super::state::State;
-use super::status::Refusal;
+use super::status::{Cause, Refusal};
 use super::store::{Delivery, Ticket};
 
 /// A log that is being read.
@@ -46,6 +46,16 @@ pub(crate) fn open(state: &mut State, call: &Call) -> Result<Log, Refusal> {
         .cloned()
         .ok_or_else(|| Refusal::not_found(&call.resource, call.name()))?;
     let container = container::pick(&pod, call.query.text("container"))?;
+    let mut causes = Vec::new();
+    for (field, least) in [("tailLines", 0), ("limitBytes", 1), ("sinceSeconds", 1)] {
+        if let Some(number) = call.query.number(field).filter(|number| *number < least) {
+            let why = if least == 0 { "must be greater than or equal to 0" } else { "must be greater than 0" };
+            causes.push(Cause::invalid(field, &number.into(), why));
+        }
+    }
+    if !causes.is_empty() {
+        return Err(Refusal::invalid_kind("", "PodLogOptions", pod.name(), &causes));
+    }
     let lines = if call.query.flag("previous") {
         state.programs.previous_log(&call.namespace, pod.name(), &container.name).ok_or_else(|| {
             let (container, pod) = (&container.name, pod.name());

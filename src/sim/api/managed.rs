@@ -12,6 +12,7 @@ use super::field_set::FieldSet;
 use super::object::{Object, time_text};
 use super::resource::{Resource, Subresource, api_version};
 use super::shape::Shape;
+use super::typed;
 
 /// All owners of an object's fields.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -178,9 +179,11 @@ impl Owners {
     ) {
         let comparison = compare(old, new, shape);
         let taken = stripped(comparison.modified.union(&comparison.added));
-        self.take_from_others(owner, &taken.union(&comparison.removed));
+        // What this part of the object cannot write it cannot take away either.
+        let removed = stripped(comparison.removed);
+        self.take_from_others(owner, &taken.union(&removed));
         let mut holding = self.0.remove(owner).unwrap_or_default();
-        holding.fields = holding.fields.difference(&comparison.removed).union(&taken);
+        holding.fields = holding.fields.difference(&removed).union(&taken);
         if !taken.is_empty() || holding.time.is_none() {
             holding.time = Some(time_text(at));
         }
@@ -248,25 +251,8 @@ pub(crate) fn keep_if_only_times_differ(old: &Object, new: &mut Object) {
 
 /// The object before it is created: what a kind has by its type alone, and what nobody comes to own therefore.
 pub(crate) fn nothing(resource: &Resource) -> Object {
-    let value = if resource.is_custom() {
-        json!({"metadata": {}})
-    } else {
-        let template = json!({"metadata": {}, "spec": {"containers": null}});
-        let spec = match resource.plural.as_str() {
-            "pods" => json!({"containers": null}),
-            "deployments" => json!({"template": template, "strategy": {}, "selector": null}),
-            "daemonsets" | "statefulsets" => {
-                json!({"template": template, "updateStrategy": {}, "selector": null})
-            }
-            "jobs" | "replicasets" => json!({"template": template}),
-            "cronjobs" => json!({"jobTemplate": {"metadata": {}, "spec": {"template": template}}}),
-            "persistentvolumeclaims" => json!({"resources": {}}),
-            "customresourcedefinitions" => json!({"names": {}}),
-            _ => json!({}),
-        };
-        json!({"metadata": {}, "spec": spec, "status": {"loadBalancer": {}}})
-    };
-    Object::new(value).expect("the literals above are objects")
+    let value = if resource.is_custom() { json!({"metadata": {}}) } else { typed::blank(resource) };
+    Object::new(value).expect("a kind's blank is an object")
 }
 
 /// What of the metadata is the server's own, or the object's identity.

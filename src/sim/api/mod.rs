@@ -12,13 +12,19 @@ mod object;
 mod status;
 
 mod builtin;
+mod kinds;
+mod quantity;
+mod schema;
+
 mod resource;
+mod typed;
 
 mod route;
 mod selector;
 
 mod store;
 
+mod admission;
 mod fault;
 mod ledger;
 mod program;
@@ -32,7 +38,14 @@ mod read;
 mod show;
 mod watch;
 
+mod cells;
+mod json_path;
+mod table;
+
+mod address;
 mod defaults;
+mod definition;
+mod kind_rules;
 mod prepare;
 mod validate;
 mod write;
@@ -68,6 +81,7 @@ mod handle;
 #[cfg(test)]
 mod tests;
 
+pub use admission::{Review, Webhook};
 pub use fault::{Effect, Matching, Rule};
 pub use handle::{Api, Guard, Options, Served};
 pub use ledger::{Request, Verb};

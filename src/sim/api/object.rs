@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::schema;
+
 /// An API object. It is always a JSON object; everything below `metadata` may
 /// still be missing or of a wrong type, as clients send it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -142,6 +144,13 @@ impl Object {
     pub(crate) fn finalizers(&self) -> Vec<&str> {
         let list = self.meta("finalizers").and_then(Value::as_array);
         list.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
+    /// Makes it fit a schema: what that does not know goes, what it fills in comes. The answer is what went.
+    pub(crate) fn fit(&mut self, schema: &Value) -> Vec<String> {
+        let gone = schema::prune(&mut self.0, schema);
+        schema::fill(&mut self.0, schema);
+        gone
     }
 
     /// The whole as a value.

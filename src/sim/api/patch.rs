@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::apply;
-use super::call::Call;
+use super::call::{Call, in_go};
 use super::object::Object;
 use super::show;
 use super::state::State;
@@ -18,35 +18,45 @@ const APPLY: &str = "application/apply-patch+yaml";
 
 /// PATCH of an object or of one of its parts. An apply patch may also create it.
 pub(crate) fn patch(state: &mut State, call: &Call) -> Result<(u16, Value), Refusal> {
-    call.check_options("PatchOptions")?;
     let resource = &call.resource;
+    let known = [MERGE, JSON, APPLY].contains(&kind(call)) || (kind(call) == STRATEGIC && !resource.is_custom());
+    if !known {
+        return Err(Refusal::unsupported_media_type(resource));
+    }
+    call.check_options("PatchOptions")?;
     if !is_apply(call) {
         if call.query.text("force").is_some() {
             let cause = Cause::forbidden("force", "may not be specified for non-apply patch");
             return Err(Refusal::invalid_kind("meta.k8s.io", "PatchOptions", "", &[cause]));
         }
         let changed = write::change(state, call, Means::Patch, |old| applied(call, old))?;
-        return Ok((200, show::object(&changed, resource, call.shape)));
+        return Ok((200, show::answer(&changed, call)?));
     }
     if state.store.get(&resource.drawer(), &call.key()).is_none() && call.subresource.is_none() {
-        let mut object = call.typed(apply::applied(call, None)?)?;
-        if object.name().is_empty() {
-            object.set_meta("name", Some(call.name().into()));
-        }
+        let object = call.typed(apply::applied(call, None)?)?;
         write::check_name(&object, call)?;
         let created = write::insert(state, call, object, Means::Apply)?;
-        return Ok((201, show::object(&created, resource, call.shape)));
+        return Ok((201, show::answer(&created, call)?));
     }
     let changed = write::change(state, call, Means::Apply, |old| {
         let object = call.typed(apply::applied(call, Some(old))?)?;
         write::check_name(&object, call)?;
         Ok(object)
     })?;
-    Ok((200, show::object(&changed, resource, call.shape)))
+    Ok((200, show::answer(&changed, call)?))
 }
 
 fn merge_patch(call: &Call) -> Result<Value, Refusal> {
-    serde_json::from_slice(&call.body).map_err(|error| Refusal::bad_request(format!("error decoding patch: {error}")))
+    let refuse = |why: String| Refusal::bad_request(format!("error decoding patch: {why}"));
+    let patch: Value = serde_json::from_slice(&call.body).map_err(|error| refuse(in_go(&error, &call.body)))?;
+    let is = match &patch {
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Number(_) => "number",
+        Value::Bool(_) => "bool",
+        Value::Object(_) | Value::Null => return Ok(patch),
+    };
+    Err(refuse(format!("json: cannot unmarshal {is} into Go value of type map[string]interface {{}}")))
 }
 
 fn is_apply(call: &Call) -> bool {
@@ -64,15 +74,27 @@ pub(crate) fn applied(call: &Call, old: &Object) -> Result<Object, Refusal> {
     match kind(call) {
         MERGE => json_patch::merge(&mut value, &merge_patch(call)?),
         JSON => {
-            let patch: json_patch::Patch = serde_json::from_slice(&call.body)
-                .map_err(|error| Refusal::bad_request(format!("error decoding patch: {error}")))?;
+            let patch: Value = serde_json::from_slice(&call.body).map_err(|error| {
+                Refusal::bad_request(format!("error decoding patch: {}", in_go(&error, &call.body)))
+            })?;
+            if patch.is_object() {
+                let why =
+                    "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp";
+                return Err(Refusal::bad_request(why));
+            }
+            let patch: json_patch::Patch = serde_json::from_value(patch).map_err(|_| Refusal::patch_does_not_fit())?;
             json_patch::patch(&mut value, &patch).map_err(|_| Refusal::patch_does_not_fit())?;
         }
         STRATEGIC if !custom => value = strategic::merge(&value, &merge_patch(call)?)?,
         _ => return Err(Refusal::unsupported_media_type(&call.resource)),
     }
+    let shown = value.to_string();
     let object = Object::new(value).ok_or_else(|| Refusal::bad_request("the patched object is no object"))?;
-    let object = call.typed(object)?;
+    let mut object = call.typed(object)?;
+    let refuse =
+        |why: String| Refusal::invalid_kind("", "", "", &[Cause::invalid("patch", &shown.as_str().into(), &why)]);
+    let wrong = call.fitted(&mut object).map_err(refuse)?;
+    call.judge(&wrong, refuse)?;
     write::check_name(&object, call)?;
     Ok(object)
 }

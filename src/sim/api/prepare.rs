@@ -20,14 +20,44 @@ pub(crate) fn creation(object: &mut Object, resource: &Resource) {
     }
     if resource.is("", "pods") {
         admit_pod(object);
+        let class = service_class(object);
+        object.set_at(&["status", "qosClass"], class.into());
+    }
+    if resource.is("apps", "daemonsets") {
+        object.set_at(&["metadata", "annotations", TEMPLATES], "1".into());
     }
     if resource.is("batch", "jobs") && object.at(&["spec", "manualSelector"]) != Some(&json!(true)) {
         claim_pods(object);
     }
 }
 
+/// Counts the changes of a daemon set's template; older clients look for it there.
+const TEMPLATES: &str = "deprecated.daemonset.template.generation";
+
+/// The class of service that a pod's requests and limits make.
+fn service_class(pod: &Object) -> &'static str {
+    let containers = ["containers", "initContainers"]
+        .into_iter()
+        .flat_map(|list| pod.at(&["spec", list]).and_then(Value::as_array).into_iter().flatten());
+    let (mut any, mut all) = (false, true);
+    for container in containers {
+        let given = |kind: &str, name: &str| container["resources"][kind].get(name).cloned();
+        for name in ["cpu", "memory"] {
+            let (request, limit) = (given("requests", name), given("limits", name));
+            any |= request.is_some() || limit.is_some();
+            all &= limit.is_some() && request == limit;
+        }
+    }
+    match (any, all) {
+        (false, _) => "BestEffort",
+        (true, true) => "Guaranteed",
+        (true, false) => "Burstable",
+    }
+}
+
 /// What the admission plugins that are always on give a pod. Its service account's token is not mounted.
 fn admit_pod(pod: &mut Object) {
+    let class = pod.at(&["spec", "priorityClassName"]).and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut give = |field: &str, value: Value| {
         if pod.at(&["spec", field]).is_none() {
             pod.set_at(&["spec", field], value);
@@ -35,7 +65,8 @@ fn admit_pod(pod: &mut Object) {
     };
     give("serviceAccountName", json!("default"));
     give("serviceAccount", json!("default"));
-    give("priority", json!(0));
+    let critical = pod_priority(&class);
+    give("priority", json!(critical));
     give("preemptionPolicy", json!("PreemptLowerPriority"));
     let mut tolerations = pod.at(&["spec", "tolerations"]).and_then(Value::as_array).cloned().unwrap_or_default();
     for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
@@ -49,6 +80,15 @@ fn admit_pod(pod: &mut Object) {
         }
     }
     pod.set_at(&["spec", "tolerations"], json!(tolerations));
+}
+
+/// The two classes that every cluster has.
+fn pod_priority(class: &str) -> i64 {
+    match class {
+        "system-node-critical" => 2_000_001_000,
+        "system-cluster-critical" => 2_000_000_000,
+        _ => 0,
+    }
 }
 
 /// A job's pods are told from those of other jobs by its uid.
@@ -75,7 +115,10 @@ fn claim_pods(job: &mut Object) {
 pub(crate) fn change(new: &mut Object, old: &Object, resource: &Resource, part: Option<Subresource>) {
     match part {
         Some(Subresource::Status) => {
-            let (status, metadata) = (new.field("status").cloned(), new.field("metadata").cloned());
+            let (mut status, metadata) = (new.field("status").cloned(), new.field("metadata").cloned());
+            if let (Some(Value::Object(status)), Some(class)) = (&mut status, old.at(&["status", "qosClass"])) {
+                status.entry("qosClass").or_insert_with(|| class.clone());
+            }
             *new = old.clone();
             new.set_field("status", status);
             if resource.is_custom() {
@@ -102,6 +145,14 @@ pub(crate) fn change(new: &mut Object, old: &Object, resource: &Resource, part: 
                 new.set_at(&["spec", "finalizers"], finalizers);
             }
         }
+    }
+    if resource.is("apps", "daemonsets") {
+        let count =
+            |object: &Object| object.at(&["metadata", "annotations", TEMPLATES]).and_then(Value::as_str)?.parse().ok();
+        let template = |object: &Object| object.at(&["spec", "template"]).cloned();
+        let before: i64 = count(old).unwrap_or(1);
+        let now = if template(old) == template(new) { before } else { before + 1 };
+        new.set_at(&["metadata", "annotations", TEMPLATES], now.to_string().into());
     }
 }
 
@@ -154,6 +205,6 @@ fn initial_status(object: &Object, resource: &Resource) -> Option<Value> {
 /// The version in which a definition's objects are kept, as a list of one.
 pub(crate) fn storage_versions(definition: &Object) -> Vec<Value> {
     let versions = definition.at(&["spec", "versions"]).and_then(Value::as_array);
-    let storage = versions.into_iter().flatten().filter(|version| version["storage"] == true);
-    storage.map(|version| version["name"].clone()).collect()
+    let storage = versions.into_iter().flatten().find(|version| version["storage"] == true);
+    storage.map(|version| version["name"].clone()).into_iter().collect()
 }

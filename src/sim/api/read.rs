@@ -8,17 +8,19 @@ use super::selector::{self, Selection};
 use super::show;
 use super::state::State;
 use super::status::{Cause, Refusal};
+use super::table::{self, Include};
 
 /// One object.
 pub(crate) fn get(state: &State, call: &Call) -> Result<Value, Refusal> {
+    if let Some(wanted) = call.query.text("resourceVersion") {
+        // A single object is looked up further inside, where a word that is no number is nobody's fault.
+        not_in_the_future(version(wanted, true)?, state)?;
+    }
     let object = state
         .store
         .get(&call.resource.drawer(), &call.key())
         .ok_or_else(|| Refusal::not_found(&call.resource, call.name()))?;
-    if let Some(wanted) = call.query.text("resourceVersion") {
-        not_in_the_future(version(wanted, false)?, state)?;
-    }
-    Ok(show::object(object, &call.resource, call.shape))
+    show::answer(object, call)
 }
 
 /// A list, or a page of it.
@@ -26,6 +28,9 @@ pub(crate) fn get(state: &State, call: &Call) -> Result<Value, Refusal> {
 /// A page remembers the revision of the first one: the list is one moment, however
 /// long reading it takes, until that moment is compacted away.
 pub(crate) fn list(state: &State, call: &Call) -> Result<Value, Refusal> {
+    if let Some(text) = call.query.text("limit").filter(|text| text.parse::<i64>().is_err()) {
+        return Err(Refusal::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")));
+    }
     check_list_options(call)?;
     let selection = selection(call)?;
     let namespace = selection.namespace.as_deref();
@@ -35,10 +40,13 @@ pub(crate) fn list(state: &State, call: &Call) -> Result<Value, Refusal> {
 
     let (revision, objects) = if let Some(token) = call.query.text("continue") {
         let token = Continue::read(token)?;
+        if call.query.text("resourceVersion").is_some_and(|version| version != "0") {
+            return Err(Refusal::bad_request("specifying resource version is not allowed when using continue"));
+        }
         let objects = match u64::try_from(token.revision) {
             // A negative revision in a token means "as it is now".
             Err(_) => state.store.list(&drawer, namespace),
-            Ok(then) => state.store.list_at(&drawer, namespace, then).map_err(|_| too_old_to_continue())?,
+            Ok(then) => state.store.list_at(&drawer, namespace, then).map_err(|_| too_old_to_continue(&token.start))?,
         };
         start = token.start;
         (u64::try_from(token.revision).unwrap_or_else(|_| state.store.revision()), objects)
@@ -68,11 +76,15 @@ pub(crate) fn list(state: &State, call: &Call) -> Result<Value, Refusal> {
         }
     };
     let mut rest = objects.into_iter().filter(|object| key(object) > start && selection.matches(object)).peekable();
-    let mut items = Vec::new();
+    let mut page = Vec::new();
     let mut last = String::new();
-    while let Some(object) = rest.next_if(|_| limit == 0 || items.len() < limit) {
+    while let Some(object) = rest.next_if(|_| limit == 0 || page.len() < limit) {
         last = key(&object);
-        let mut item = show::object(&object, &call.resource, call.shape);
+        page.push(object);
+    }
+    let mut items = Vec::new();
+    for object in page.iter().filter(|_| call.shape != Shape::Table) {
+        let mut item = show::object(object, &call.resource, call.shape);
         // Items of a typed list do not repeat what the list says; custom ones do.
         if !call.resource.is_custom() && call.shape == Shape::Whole {
             let item = item.as_object_mut().expect("a shown object is a JSON object");
@@ -82,7 +94,7 @@ pub(crate) fn list(state: &State, call: &Call) -> Result<Value, Refusal> {
         items.push(item);
     }
     let mut metadata = json!({"resourceVersion": revision.to_string()});
-    if call.resource.is_custom() {
+    if call.resource.is_custom() && call.shape == Shape::Whole {
         metadata["continue"] = "".into();
     }
     let remaining = rest.count();
@@ -92,6 +104,10 @@ pub(crate) fn list(state: &State, call: &Call) -> Result<Value, Refusal> {
         if selection.is_whole() {
             metadata["remainingItemCount"] = remaining.into();
         }
+    }
+    if call.shape == Shape::Table {
+        let objects = page.iter().map(AsRef::as_ref);
+        return Ok(table::table(objects, &metadata, &call.resource, Include::of(call)?, call.now));
     }
     let (kind, api_version) = show::list_type(&call.resource, call.shape);
     // A real server's empty list of names alone has null there.
@@ -154,8 +170,10 @@ pub(crate) fn refuse_options(causes: &[Cause]) -> Result<(), Refusal> {
     if causes.is_empty() { Ok(()) } else { Err(Refusal::invalid_kind("meta.k8s.io", "ListOptions", "", causes)) }
 }
 
-fn too_old_to_continue() -> Refusal {
-    Refusal::expired(
+fn too_old_to_continue(start: &str) -> Refusal {
+    let again = Continue { revision: -1, start: start.to_owned() };
+    Refusal::expired_page(
+        &again.text(),
         "The provided continue parameter is too old to display a consistent list result. You can start a new list without \
          the continue parameter, or use the continue token in this response to retrieve the remainder of the results. \
          Continuing with the provided token results in an inconsistent list - objects that were created, modified, or \
@@ -177,9 +195,15 @@ impl Continue {
             format!("{}{}", text.replace('-', "+").replace('_', "/"), "=".repeat(text.len().wrapping_neg() % 4));
         let ByteString(bytes) =
             serde_json::from_value(padded.into()).map_err(|_| invalid(": illegal base64 data at input byte 0"))?;
-        let token: Value = serde_json::from_slice(&bytes).map_err(|error| invalid(&format!(": {error}")))?;
+        let token: Value = serde_json::from_slice(&bytes).map_err(|_| {
+            let first = String::from_utf8_lossy(&bytes).chars().next().unwrap_or_default();
+            invalid(&format!(": invalid character '{first}' looking for beginning of value"))
+        })?;
         if token["v"] != "meta.k8s.io/v1" {
-            return Err(invalid(": server does not recognize this encoded version"));
+            return Err(invalid(&format!(
+                ": server does not recognize this encoded version {}",
+                token["v"].as_str().unwrap_or_default()
+            )));
         }
         let revision = token["rv"].as_i64().unwrap_or_default();
         if revision == 0 {

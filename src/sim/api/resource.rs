@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::builtin;
 use super::object::Object;
+use super::schema::Rules;
 
 /// One resource in one version.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,8 +31,38 @@ pub(crate) struct Resource {
 pub(crate) enum Origin {
     /// Compiled into the server.
     Builtin,
-    /// From a definition; the schema of this version, if it has one.
-    Definition { schema: Arc<Value>, scale: Option<Scale> },
+    /// From a definition.
+    Definition(Arc<Definition>),
+}
+
+/// What a definition says of one version of its resource.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Definition {
+    pub(crate) schema: Value,
+    pub(crate) rules: Rules,
+    pub(crate) scale: Option<Scale>,
+    pub(crate) columns: Vec<Column>,
+    /// Paths that field selectors may name.
+    pub(crate) selectable: Vec<String>,
+    /// What clients of a version are told that is on its way out.
+    pub(crate) warning: Option<String>,
+    /// The schema of the version in which objects are kept.
+    pub(crate) storage: Value,
+    /// Whether objects may have been kept by another schema than this one.
+    pub(crate) varied: bool,
+    /// Whether the definition is being deleted, and takes no new objects.
+    pub(crate) terminating: bool,
+}
+
+/// A column that a definition gives to tables.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Column {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) format: String,
+    pub(crate) description: String,
+    pub(crate) priority: i64,
+    pub(crate) path: String,
 }
 
 /// Where a custom resource keeps its replicas.
@@ -140,7 +171,15 @@ impl Resource {
 
     /// Whether it comes from a definition.
     pub(crate) fn is_custom(&self) -> bool {
-        matches!(self.origin, Origin::Definition { .. })
+        matches!(self.origin, Origin::Definition(_))
+    }
+
+    /// What its definition says, if it comes from one.
+    pub(crate) fn definition(&self) -> Option<&Definition> {
+        match &self.origin {
+            Origin::Builtin => None,
+            Origin::Definition(definition) => Some(definition),
+        }
     }
 
     /// Whether it has a subresource.
@@ -200,10 +239,35 @@ impl Registry {
         self.custom.get(definition)?.first().cloned()
     }
 
+    /// Which name of a definition another definition of its group has already, as a reason and a sentence.
+    pub(crate) fn clash(&self, definition: &Object) -> Option<(&'static str, String)> {
+        let text = |field: &str| definition.at(&["spec", "names", field]).and_then(Value::as_str).unwrap_or_default();
+        let group = definition.at(&["spec", "group"]).and_then(Value::as_str).unwrap_or_default();
+        let others = || {
+            let others = self.custom.iter().filter(|(name, _)| *name != definition.name());
+            others.flat_map(|(_, resources)| resources).filter(|resource| resource.group == group)
+        };
+        let in_use = |name: &str| format!("{name:?} is already in use");
+        if others().any(|other| other.kind == text("kind")) {
+            return Some(("ListKindConflict", in_use(text("listKind"))));
+        }
+        let singular = text("singular");
+        others().any(|other| other.singular == singular).then(|| ("SingularConflict", in_use(singular)))
+    }
+
     /// Serves what a definition defines, in place of what it defined before.
     pub(crate) fn define(&mut self, definition: &Object) {
-        let resources = defined_by(definition).into_iter().map(Arc::new).collect();
-        self.custom.insert(definition.name().to_owned(), resources);
+        let before = self.custom.get(definition.name());
+        // Once objects have been kept by another schema, every object shown is made to fit its own.
+        let schema_of = |resource: &Arc<Resource>| resource.definition().map(|definition| definition.schema.clone());
+        let known: Vec<Option<Value>> = before.into_iter().flatten().map(schema_of).collect();
+        let varied = before.into_iter().flatten().any(|r| r.definition().is_some_and(|definition| definition.varied));
+        let mut resources = defined_by(definition, false);
+        let changed = before.is_some() && resources.iter().map(|r| r.definition().map(|d| d.schema.clone())).ne(known);
+        if varied || changed {
+            resources = defined_by(definition, true);
+        }
+        self.custom.insert(definition.name().to_owned(), resources.into_iter().map(Arc::new).collect());
     }
 
     /// Serves no longer what the definition of this name defined.
@@ -213,7 +277,7 @@ impl Registry {
 }
 
 /// The resources that a definition defines, one for each served version, the preferred first.
-fn defined_by(definition: &Object) -> Vec<Resource> {
+fn defined_by(definition: &Object, varied: bool) -> Vec<Resource> {
     let text = |path: &[&str]| definition.at(path).and_then(Value::as_str).unwrap_or_default().to_owned();
     let texts = |path: &[&str]| -> Vec<String> {
         let list = definition.at(path).and_then(Value::as_array);
@@ -225,6 +289,11 @@ fn defined_by(definition: &Object) -> Vec<Resource> {
         singular => singular,
     };
     let versions = definition.at(&["spec", "versions"]).and_then(Value::as_array);
+    let schema_of = |version: &Value| version.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_default();
+    let storage = versions.into_iter().flatten().find(|version| version["storage"] == true);
+    let storage = storage.map(schema_of).unwrap_or_default();
+    let varied = varied || versions.into_iter().flatten().any(|version| schema_of(version) != storage);
+    let group = text(&["spec", "group"]);
     let mut resources: Vec<Resource> = versions
         .into_iter()
         .flatten()
@@ -242,10 +311,24 @@ fn defined_by(definition: &Object) -> Vec<Resource> {
             if scale.is_some() {
                 subresources.push(Subresource::Scale);
             }
-            let schema = version.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_default();
+            let schema = schema_of(version);
+            let name = version["name"].as_str().unwrap_or_default().to_owned();
+            let own = || format!("{group}/{name} {kind} is deprecated");
+            let origin = Definition {
+                rules: Rules::of(&schema),
+                scale,
+                columns: columns(version),
+                selectable: paths(&version["selectableFields"]),
+                warning: (version["deprecated"] == true)
+                    .then(|| version["deprecationWarning"].as_str().map_or_else(own, str::to_owned)),
+                varied,
+                storage: storage.clone(),
+                schema,
+                terminating: definition.is_terminating(),
+            };
             Resource {
-                group: text(&["spec", "group"]),
-                version: version["name"].as_str().unwrap_or_default().to_owned(),
+                group: group.clone(),
+                version: name,
                 kind: kind.clone(),
                 plural: text(&["spec", "names", "plural"]),
                 singular: singular.clone(),
@@ -254,12 +337,36 @@ fn defined_by(definition: &Object) -> Vec<Resource> {
                 namespaced: text(&["spec", "scope"]) == "Namespaced",
                 generation: true,
                 subresources,
-                origin: Origin::Definition { schema: Arc::new(schema), scale },
+                origin: Origin::Definition(Arc::new(origin)),
             }
         })
         .collect();
     resources.sort_by_key(|resource| std::cmp::Reverse(priority(&resource.version)));
     resources
+}
+
+/// The columns of a version, besides the name that all tables begin with.
+fn columns(version: &Value) -> Vec<Column> {
+    let text = |column: &Value, field: &str| column[field].as_str().unwrap_or_default().to_owned();
+    let given = version["additionalPrinterColumns"].as_array();
+    given
+        .into_iter()
+        .flatten()
+        .map(|column| Column {
+            name: text(column, "name"),
+            kind: text(column, "type"),
+            format: text(column, "format"),
+            description: text(column, "description"),
+            priority: column["priority"].as_i64().unwrap_or_default(),
+            path: text(column, "jsonPath"),
+        })
+        .collect()
+}
+
+/// The paths of selectable fields as selectors name them: without the dot in front.
+fn paths(fields: &Value) -> Vec<String> {
+    let paths = fields.as_array().into_iter().flatten().filter_map(|field| field["jsonPath"].as_str());
+    paths.map(|path| path.trim_start_matches('.').to_owned()).collect()
 }
 
 /// How Kubernetes orders versions: stable before beta before alpha, higher numbers first.

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::object::Object;
 use super::resource::Resource;
 use super::status::Refusal;
+use super::validate::{key_problem, value_problem};
 
 /// Which objects of a resource a request is about.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -86,7 +87,29 @@ impl FieldTerm {
 
 /// Parses a label selector.
 pub(crate) fn labels(text: &str) -> Result<Vec<Requirement>, Refusal> {
-    Parser::of(text).selector().map_err(|why| Refusal::bad_request(format!("unable to parse requirement: {why}")))
+    let requirements = Parser::of(text).selector().map_err(|why| {
+        // What stands where a requirement should begin or end is no part of one.
+        let between = why.ends_with("or 'end of string'");
+        Refusal::bad_request(if between { why } else { format!("unable to parse requirement: {why}") })
+    })?;
+    for requirement in &requirements {
+        let refuse = |place: &str, given: &str, why: &str| {
+            Refusal::bad_request(format!("unable to parse requirement: {place}: Invalid value: {given:?}: {why}"))
+        };
+        if let Some(why) = key_problem(&requirement.key) {
+            return Err(refuse("<nil>", &requirement.key, &why));
+        }
+        let values: &[String] = match &requirement.test {
+            LabelTest::In(values) | LabelTest::NotIn(values) => values,
+            LabelTest::Exists | LabelTest::Missing | LabelTest::Greater(_) | LabelTest::Less(_) => &[],
+        };
+        for (number, value) in values.iter().enumerate() {
+            if let Some(why) = value_problem(value) {
+                return Err(refuse(&format!("values[{number}][{}]", requirement.key), value, &why));
+            }
+        }
+    }
+    Ok(requirements)
 }
 
 /// The requirements of a `LabelSelector` object, as workloads carry it; `None` selects nothing.
@@ -176,7 +199,8 @@ fn own_fields(resource: &Resource) -> &'static [&'static str] {
 fn supported<'a>(label: &'a str, resource: &Resource) -> Result<&'a str, Refusal> {
     let own = own_fields(resource);
     let namespaced = resource.namespaced || own.is_empty();
-    if label == "metadata.name" || (label == "metadata.namespace" && namespaced) || own.contains(&label) {
+    let selectable = resource.definition().is_some_and(|own| own.selectable.iter().any(|path| path == label));
+    if label == "metadata.name" || (label == "metadata.namespace" && namespaced) || own.contains(&label) || selectable {
         return Ok(label);
     }
     // Kinds with a list of their own word it differently from those that fall to the common one.
@@ -381,7 +405,9 @@ impl Parser {
                 Token::Symbol(",") => values.push(String::new()),
                 Token::Symbol(")") => return Ok(values),
                 other => {
-                    return Err(format!("found '{}', expected: ',', or identifier", other.text()));
+                    let begun = values.last().is_some_and(|last| !last.is_empty());
+                    let expected = if begun { "',' or ')'" } else { "',', or identifier" };
+                    return Err(format!("found '{}', expected: {expected}", other.text()));
                 }
             }
         }
@@ -425,9 +451,9 @@ mod tests {
     #[test]
     fn mistakes_in_labels_are_worded_as_the_server_does() {
         for (selector, expected) in [
-            ("a=b=c", "unable to parse requirement: found '=', expected: ',' or 'end of string'"),
+            ("a=b=c", "found '=', expected: ',' or 'end of string'"),
             ("a in b", "unable to parse requirement: found 'b' expected: '('"),
-            (",a", "unable to parse requirement: found ',', expected: !, identifier, or 'end of string'"),
+            (",a", "found ',', expected: !, identifier, or 'end of string'"),
             ("a,", "unable to parse requirement: found '', expected: identifier after ','"),
             ("a b", "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"),
         ] {

@@ -29,7 +29,7 @@ impl<'a> Shape<'a> {
     pub(crate) fn of(resource: &'a Resource) -> Self {
         match &resource.origin {
             Origin::Builtin => Self::Builtin(Vec::new()),
-            Origin::Definition { schema, .. } => Self::Schema(schema),
+            Origin::Definition(definition) => Self::Schema(&definition.schema),
         }
     }
 

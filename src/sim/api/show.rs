@@ -2,9 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::call::Shape;
+use super::call::{Call, Shape};
 use super::object::Object;
 use super::resource::Resource;
+use super::status::Refusal;
+use super::table::{self, Include};
+
+/// An object as the answer to a request on it: as a table too.
+pub(crate) fn answer(object: &Object, call: &Call) -> Result<Value, Refusal> {
+    match call.shape {
+        Shape::Table => Ok(table::single(object, &call.resource, Include::of(call)?, call.now)),
+        Shape::Whole | Shape::Metadata => Ok(self::object(object, &call.resource, call.shape)),
+    }
+}
 
 /// An object as a client of this version of the resource sees it.
 ///
@@ -12,9 +22,13 @@ use super::resource::Resource;
 /// changes `apiVersion` alone.
 pub(crate) fn object(object: &Object, resource: &Resource, shape: Shape) -> Value {
     match shape {
-        Shape::Whole => {
+        Shape::Whole | Shape::Table => {
             let mut shown = object.clone();
             shown.set_field("apiVersion", Some(resource.api_version().into()));
+            if let Some(definition) = resource.definition().filter(|definition| definition.varied) {
+                shown.fit(&definition.storage);
+                shown.fit(&definition.schema);
+            }
             shown.into_value()
         }
         Shape::Metadata => json!({
@@ -27,7 +41,7 @@ pub(crate) fn object(object: &Object, resource: &Resource, shape: Shape) -> Valu
 /// The kind and version of a list.
 pub(crate) fn list_type(resource: &Resource, shape: Shape) -> (String, String) {
     match shape {
-        Shape::Whole => (format!("{}List", resource.kind), resource.api_version()),
+        Shape::Whole | Shape::Table => (format!("{}List", resource.kind), resource.api_version()),
         Shape::Metadata => ("PartialObjectMetadataList".to_owned(), "meta.k8s.io/v1".to_owned()),
     }
 }

@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::admission::Backends;
 use super::fault::Rules;
 use super::ledger::Ledger;
 use super::managed::{self, Owner};
@@ -26,6 +27,7 @@ pub(crate) struct State {
     pub(crate) ledger: Ledger,
     pub(crate) rules: Rules,
     pub(crate) programs: Programs,
+    pub(crate) backends: Backends,
     pub(crate) chance: Chance,
     pub(crate) stand_ins: StandIns,
     /// Counts the outages: commands that run in containers lose their connections with each.
@@ -94,6 +96,16 @@ impl Chance {
         (0..5).map(|_| char::from(ALPHABET[self.0.random_range(0..ALPHABET.len())])).collect()
     }
 
+    /// An address for a service, out of the range that clusters have by default.
+    pub(crate) fn address(&mut self) -> String {
+        format!("10.96.{}.{}", self.0.random_range(0..256), self.0.random_range(1..255))
+    }
+
+    /// A port of all nodes for a service.
+    pub(crate) fn node_port(&mut self) -> i64 {
+        self.0.random_range(30_000..32_768)
+    }
+
     /// How long a watch without `timeoutSeconds` lives: between 30 and 60 minutes, as with the real default.
     pub(crate) fn watch_lifetime(&mut self) -> Duration {
         Duration::from_secs(self.0.random_range(1800..3600))
@@ -109,6 +121,7 @@ impl State {
             ledger: Ledger::default(),
             rules: Rules::default(),
             programs: Programs::default(),
+            backends: Backends::default(),
             chance: Chance::seeded(seed),
             stand_ins,
             outages: watch::Sender::default(),
@@ -148,8 +161,11 @@ impl State {
     pub(crate) fn commit(&mut self, resource: &Resource, name: Name, object: Object, now: Timestamp) -> Arc<Object> {
         let committed = self.store.put(&resource.drawer(), name.clone(), object);
         if is_definition(resource) {
-            self.registry.define(&committed);
-            if let Some(established) = established(&committed, now) {
+            let clash = self.registry.clash(&committed);
+            if clash.is_none() {
+                self.registry.define(&committed);
+            }
+            if let Some(established) = established(&committed, clash, now) {
                 self.store.put(&resource.drawer(), name, established);
             }
         }
@@ -190,24 +206,40 @@ pub(crate) fn is_definition(resource: &Resource) -> bool {
 }
 
 /// A definition with the status that its controller gives it, if it does not have it yet.
-fn established(definition: &Object, now: Timestamp) -> Option<Object> {
+fn established(definition: &Object, clash: Option<(&str, String)>, now: Timestamp) -> Option<Object> {
     let names = definition.at(&["spec", "names"])?;
-    if definition.at(&["status", "acceptedNames"]) == Some(names) || definition.is_terminating() {
+    let accepted = definition.at(&["status", "acceptedNames"]);
+    let told = definition.at(&["status", "conditions"]).is_some_and(Value::is_array);
+    if accepted == Some(names) || definition.is_terminating() || (clash.is_some() && told) {
         return None;
     }
+    let status = if clash.is_some() { "False" } else { "True" };
     let condition = |kind: &str, reason: &str, message: &str| {
         json!({
-            "type": kind, "status": "True", "lastTransitionTime": time_text(now), "reason": reason, "message": message,
+            "type": kind, "status": status, "lastTransitionTime": time_text(now), "reason": reason, "message": message,
         })
+    };
+    let (conditions, names) = match clash {
+        None => (
+            [
+                condition("NamesAccepted", "NoConflicts", "no conflicts found"),
+                condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+            ],
+            names.clone(),
+        ),
+        Some((reason, message)) => (
+            [
+                condition("NamesAccepted", reason, &message),
+                condition("Established", "NotAccepted", "not all names are accepted"),
+            ],
+            json!({"plural": names["plural"], "kind": ""}),
+        ),
     };
     let mut established = definition.clone();
     established.set_field(
         "status",
         Some(json!({
-            "conditions": [
-                condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-                condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-            ],
+            "conditions": conditions,
             "acceptedNames": names,
             "storedVersions": prepare::storage_versions(definition),
         })),

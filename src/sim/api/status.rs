@@ -16,6 +16,8 @@ pub struct Refusal {
     message: String,
     details: Map<String, Value>,
     form: Form,
+    /// Where a list that broke off can be taken up again.
+    token: Option<String>,
 }
 
 /// How a refusal is written.
@@ -44,6 +46,11 @@ pub(crate) enum CauseKind {
     Invalid,
     Forbidden,
     NotSupported,
+    NotFound,
+    Duplicate,
+    TooLong,
+    TooMany,
+    TypeInvalid,
 }
 
 impl Cause {
@@ -70,8 +77,57 @@ impl Cause {
         Self { kind: CauseKind::NotSupported, field: field.into(), body }
     }
 
+    /// A field with a value of a wrong type.
+    pub(crate) fn type_invalid(field: impl Into<String>, value: &Value, detail: &str) -> Self {
+        Self { kind: CauseKind::TypeInvalid, ..Self::invalid(field, value, detail) }
+    }
+
+    /// A value that stands there twice.
+    pub(crate) fn duplicate(field: impl Into<String>, value: &Value) -> Self {
+        Self { kind: CauseKind::Duplicate, field: field.into(), body: format!("Duplicate value: {value}") }
+    }
+
+    /// A reference to what is not there.
+    pub(crate) fn not_found(field: impl Into<String>, value: &Value) -> Self {
+        Self { kind: CauseKind::NotFound, field: field.into(), body: format!("Not found: {value}") }
+    }
+
+    /// A text that is too long.
+    pub(crate) fn too_long(field: impl Into<String>, most: u64) -> Self {
+        let body = format!("Too long: may not be more than {most} bytes");
+        Self { kind: CauseKind::TooLong, field: field.into(), body }
+    }
+
+    /// A list or map with too much in it.
+    pub(crate) fn too_many(field: impl Into<String>, count: u64, most: u64) -> Self {
+        let body = format!("Too many: {count}: must have at most {most} items");
+        Self { kind: CauseKind::TooMany, field: field.into(), body }
+    }
+
+    /// The field at fault.
+    pub(crate) fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// What is wrong with it.
+    pub(crate) fn kind(&self) -> CauseKind {
+        self.kind
+    }
+
+    /// The same fault, found below another field.
+    pub(crate) fn moved_to(mut self, field: &str) -> Self {
+        let apart = !self.field.is_empty() && self.field != "<nil>";
+        self.field = if apart { format!("{field}.{}", self.field) } else { field.to_owned() };
+        self
+    }
+
     fn reason(&self) -> &'static str {
         match self.kind {
+            CauseKind::NotFound => "FieldValueNotFound",
+            CauseKind::Duplicate => "FieldValueDuplicate",
+            CauseKind::TooLong => "FieldValueTooLong",
+            CauseKind::TooMany => "FieldValueTooMany",
+            CauseKind::TypeInvalid => "FieldValueTypeInvalid",
             CauseKind::Required => "FieldValueRequired",
             CauseKind::Invalid => "FieldValueInvalid",
             CauseKind::Forbidden => "FieldValueForbidden",
@@ -82,7 +138,7 @@ impl Cause {
 
 impl Refusal {
     fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: Map::new(), form: Form::Status }
+        Self { code, reason, message: message.into(), details: Map::new(), form: Form::Status, token: None }
     }
 
     fn detail(mut self, key: &str, value: impl Into<Value>) -> Self {
@@ -184,6 +240,16 @@ impl Refusal {
         Self::new(410, "Expired", message)
     }
 
+    /// The moment of a page is no longer in the history; with this token the rest can be read as it is now.
+    pub(crate) fn expired_page(token: &str, message: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..Self::expired(message) }
+    }
+
+    /// None of the types that the client would take is served.
+    pub(crate) fn not_acceptable(message: impl Into<String>) -> Self {
+        Self { form: Form::Generic, ..Self::new(406, "NotAcceptable", message) }
+    }
+
     /// The object breaks rules. More than one cause is bracketed, as Go's aggregate prints it.
     pub(crate) fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
         Self::invalid_kind(&resource.group, &resource.kind, name, causes)
@@ -272,6 +338,24 @@ impl Refusal {
             .detail("causes", vec![json!({"message": why})])
     }
 
+    /// A webhook does not want it.
+    pub(crate) fn denied(webhook: &str, code: u16, why: &str) -> Self {
+        let message = if why.is_empty() {
+            format!("admission webhook {webhook:?} denied the request without explanation")
+        } else {
+            format!("admission webhook {webhook:?} denied the request: {why}")
+        };
+        let reason = match code {
+            400 => "BadRequest",
+            403 => "Forbidden",
+            409 => "Conflict",
+            422 => "Invalid",
+            500 => "InternalError",
+            _ => "",
+        };
+        Self::new(code, reason, message)
+    }
+
     /// The server did not come to an answer in time.
     pub(crate) fn timeout(message: &str, retry_after: u64, causes: Vec<Value>) -> Self {
         Self::new(504, "Timeout", format!("Timeout: {message}"))
@@ -282,6 +366,13 @@ impl Refusal {
     /// This resource does not know the verb.
     pub(crate) fn method_not_allowed() -> Self {
         Self::generic(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+    }
+
+    /// The body of a creation or an update is of a type that nobody reads.
+    pub(crate) fn body_of_unknown_type() -> Self {
+        let message = "the body of the request was in an unknown format - accepted media types include: application/json, \
+                       application/yaml, application/vnd.kubernetes.protobuf";
+        Self::new(415, "UnsupportedMediaType", message)
     }
 
     /// The body is of a type that this request does not take.
@@ -340,6 +431,9 @@ impl Refusal {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": self.message,
         });
+        if let Some(token) = &self.token {
+            status["metadata"]["continue"] = json!(token);
+        }
         if !self.reason.is_empty() {
             status["reason"] = json!(self.reason);
         }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::admission::{self, Act, Hearing};
 use super::call::Call;
 use super::delete::{self, Orders};
 use super::ledger::Verb;
@@ -10,7 +11,7 @@ use super::patch;
 use super::resource::{Drawer, Origin, Resource};
 use super::selector::{Selection, of_object};
 use super::state::{State, name_of};
-use super::status::Refusal;
+use super::status::{Cause, Refusal};
 use super::write::{self, Means};
 
 /// GET of `scale`.
@@ -35,6 +36,16 @@ pub(crate) fn rescale(state: &mut State, call: &Call, verb: Verb) -> Result<(u16
     write::check_name(&wanted, call)?;
     let replicas = wanted.at(&["spec", "replicas"]).and_then(Value::as_i64).unwrap_or_default();
     let path = spec_path(&call.resource);
+    if replicas < 0 {
+        return Err(if call.resource.is_custom() {
+            let field = format!(".{}", path.join("."));
+            let cause = Cause::invalid(field, &replicas.into(), "should be a non-negative integer");
+            Refusal::invalid(&call.resource, call.name(), &[cause])
+        } else {
+            let cause = Cause::invalid("spec.replicas", &replicas.into(), "must be greater than or equal to 0");
+            Refusal::invalid_kind("autoscaling", "Scale", call.name(), &[cause])
+        });
+    }
     let version = wanted.meta("resourceVersion").cloned();
     let changed = write::change(state, call, Means::Patch, |old| {
         let mut new = old.clone();
@@ -52,7 +63,19 @@ pub(crate) fn bind(state: &mut State, call: &Call) -> Result<(u16, Value), Refus
     if binding.name() != call.name() {
         return Err(Refusal::bad_request("name in URL does not match name in Binding object"));
     }
+    if binding.at(&["target", "name"]).is_none_or(|name| name == "") {
+        return Err(Refusal::unknown("target.name: Required value"));
+    }
+    if let Some(kind) = binding.at(&["target", "kind"]).and_then(Value::as_str)
+        && !["", "Node"].contains(&kind)
+    {
+        let why = format!("target.kind: Unsupported value: {kind:?}: supported values: \"Node\", \"<empty>\"");
+        return Err(Refusal::unknown(why));
+    }
     let node = binding.at(&["target", "name"]).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let heard = Hearing { call, act: Act::Create, object: Some(&binding), old: None };
+    admission::mutated(state, heard)?;
+    admission::validated(state, heard)?;
     let drawer = call.resource.drawer();
     let key = call.key();
     let old = state.store.get(&drawer, &key).cloned().ok_or_else(|| Refusal::not_found(&call.resource, call.name()))?;
@@ -69,7 +92,6 @@ pub(crate) fn bind(state: &mut State, call: &Call) -> Result<(u16, Value), Refus
     pod.set_at(&["spec", "nodeName"], node.into());
     let condition = json!({
         "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": time_text(call.now),
-        "observedGeneration": pod.generation(),
     });
     let mut conditions = pod.at(&["status", "conditions"]).and_then(Value::as_array).cloned().unwrap_or_default();
     conditions.retain(|own| own["type"] != "PodScheduled");
@@ -105,6 +127,9 @@ pub(crate) fn evict(state: &mut State, call: &Call) -> Result<(u16, Value), Refu
         .get(&call.resource.drawer(), &call.key())
         .cloned()
         .ok_or_else(|| Refusal::not_found(&call.resource, call.name()))?;
+    let heard = Hearing { call, act: Act::Create, object: Some(&eviction), old: None };
+    admission::mutated(state, heard)?;
+    admission::validated(state, heard)?;
     let option = |field: &str| eviction.at(&["deleteOptions", field]);
     let orders = Orders {
         grace: option("gracePeriodSeconds").and_then(Value::as_i64),
@@ -176,8 +201,8 @@ fn scale_of(object: &Object, resource: &Resource) -> Value {
     let number = |path: &[String]| number_at(object, path);
     let (status, selector) = match &resource.origin {
         Origin::Builtin => (number(&steps(".status.replicas")), selector_text(object.at(&["spec", "selector"]))),
-        Origin::Definition { scale, .. } => {
-            let scale = scale.as_ref();
+        Origin::Definition(definition) => {
+            let scale = definition.scale.as_ref();
             let selector = scale.and_then(|scale| scale.selector.as_deref()).map(steps).and_then(|path| {
                 let path: Vec<&str> = path.iter().map(String::as_str).collect();
                 object.at(&path).and_then(Value::as_str).map(str::to_owned)
@@ -206,7 +231,7 @@ fn number_at(object: &Object, path: &[String]) -> Option<i64> {
 fn spec_path(resource: &Resource) -> Vec<String> {
     match &resource.origin {
         Origin::Builtin => steps(".spec.replicas"),
-        Origin::Definition { scale, .. } => steps(scale.as_ref().map_or("", |scale| scale.spec.as_str())),
+        Origin::Definition(definition) => steps(definition.scale.as_ref().map_or("", |scale| scale.spec.as_str())),
     }
 }
 

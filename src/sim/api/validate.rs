@@ -2,9 +2,13 @@
 
 use serde_json::Value;
 
+use super::definition;
+use super::kind_rules;
 use super::object::Object;
 use super::resource::Resource;
+use super::schema;
 use super::selector::{Selection, of_object};
+use super::state::is_definition;
 use super::status::Cause;
 
 /// What is wrong with the metadata of an object that is to be created.
@@ -15,20 +19,39 @@ pub(crate) fn creation(object: &Object, resource: &Resource) -> Vec<Cause> {
     } else if let Some(why) = name_problem(object.name(), NameRule::of(resource)) {
         causes.push(Cause::invalid("metadata.name", &object.name().into(), &why));
     }
+    let base = object.meta_text("generateName").to_owned();
+    if !base.is_empty()
+        && let Some(why) = name_problem(base.trim_end_matches('-'), NameRule::of(resource))
+    {
+        causes.push(Cause::invalid("metadata.generateName", &base.into(), &why));
+    }
     causes.extend(labels(object));
+    causes.extend(annotations(object));
     causes.extend(owners(object));
+    causes.extend(finalizers(object));
+    causes.extend(data(object, resource));
     causes.extend(workload(object, resource));
+    causes.extend(schema_of(object, None, resource));
     causes
+}
+
+/// What the schema of a custom resource, or the rules for definitions, have against an object.
+fn schema_of(object: &Object, old: Option<&Object>, resource: &Resource) -> Vec<Cause> {
+    if is_definition(resource) {
+        return definition::problems(object, old);
+    }
+    let Some(definition) = resource.definition() else {
+        return Vec::new();
+    };
+    let old = old.map(Object::value);
+    schema::check(&object.value(), old.as_ref(), &definition.schema, &definition.rules)
 }
 
 /// A pod has containers. A workload finds its pods by their labels: its own template must make such pods.
 fn workload(object: &Object, resource: &Resource) -> Vec<Cause> {
     let mut causes = Vec::new();
-    let has = |path: &[&str]| object.at(path).and_then(Value::as_array).is_some_and(|list| !list.is_empty());
-    if resource.is("", "pods") && !has(&["spec", "containers"]) {
-        causes.push(Cause::required("spec.containers", ""));
-    }
     if !is_workload(resource) {
+        causes.extend(kind_rules::problems(object, resource));
         return causes;
     }
     let selector = object.at(&["spec", "selector"]).filter(|selector| !selector.is_null());
@@ -44,9 +67,7 @@ fn workload(object: &Object, resource: &Resource) -> Vec<Cause> {
         let why = "`selector` does not match template `labels`";
         causes.push(Cause::invalid("spec.template.metadata.labels", &labels, why));
     }
-    if !has(&["spec", "template", "spec", "containers"]) {
-        causes.push(Cause::required("spec.template.spec.containers", ""));
-    }
+    causes.extend(kind_rules::problems(object, resource));
     causes
 }
 
@@ -78,10 +99,14 @@ pub(crate) fn change(new: &Object, old: &Object, resource: &Resource) -> Vec<Cau
         }
     }
     causes.extend(labels(new));
+    causes.extend(annotations(new));
     causes.extend(owners(new));
     // The real server asks twice, once for all kinds and once for each, and lists what it finds twice.
     causes.extend(causes.clone());
+    causes.extend(data(new, resource));
+    causes.extend(sealed(new, old, resource));
     causes.extend(workload(new, resource));
+    causes.extend(schema_of(new, Some(old), resource));
     let selector = |object: &Object| object.at(&["spec", "selector"]).cloned().unwrap_or_default();
     if is_workload(resource) && selector(new) != selector(old) {
         causes.push(Cause::invalid("spec.selector", &selector(new), "field is immutable"));
@@ -110,12 +135,22 @@ impl NameRule {
     }
 }
 
+/// What is wrong with a name of a version, which is one of a service.
+pub(crate) fn service_label_problem(name: &str) -> Option<String> {
+    name_problem(name, NameRule::ServiceLabel)
+}
+
+/// What is wrong with a name of a part of an object: a container's, a port's.
+pub(crate) fn label_problem(name: &str) -> Option<String> {
+    name_problem(name, NameRule::Label)
+}
+
 const LABEL: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 const SERVICE_LABEL: &str = "[a-z]([-a-z0-9]*[a-z0-9])?";
 const QUALIFIED: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 
 fn name_problem(name: &str, rule: NameRule) -> Option<String> {
-    let too_long = |limit: usize| (name.len() > limit).then(|| format!("must be no more than {limit} bytes"));
+    let too_long = |limit: usize| (name.len() > limit).then(|| format!("must be no more than {limit} characters"));
     match rule {
         NameRule::Subdomain => too_long(253).or_else(|| {
             let fine = name.split('.').all(|part| is_label(part, false));
@@ -126,6 +161,7 @@ fn name_problem(name: &str, rule: NameRule) -> Option<String> {
                 )
             })
         }),
+        NameRule::Label if name.contains('.') => Some("must not contain dots".to_owned()),
         NameRule::Label => too_long(63).or_else(|| {
             (!is_label(name, false)).then(|| {
                 format!(
@@ -169,23 +205,12 @@ fn is_qualified(text: &str) -> bool {
 fn labels(object: &Object) -> Vec<Cause> {
     let mut causes = Vec::new();
     for (key, value) in object.meta("labels").and_then(Value::as_object).into_iter().flatten() {
-        let name = key.rsplit_once('/').map_or(key.as_str(), |(_, name)| name);
-        if name.len() > 63 {
-            causes.push(Cause::invalid(
-                "metadata.labels",
-                &key.as_str().into(),
-                "name part must be no more than 63 bytes",
-            ));
-        } else if !is_qualified(name) {
-            let why = format!(
-                "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric \
-                 character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{QUALIFIED}')"
-            );
+        if let Some(why) = key_problem(key) {
             causes.push(Cause::invalid("metadata.labels", &key.as_str().into(), &why));
         }
         let text = value.as_str().unwrap_or_default();
         if text.len() > 63 {
-            causes.push(Cause::invalid("metadata.labels", value, "must be no more than 63 bytes"));
+            causes.push(Cause::invalid("metadata.labels", value, "must be no more than 63 characters"));
         } else if !text.is_empty() && !is_qualified(text) {
             let why = format!(
                 "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and \
@@ -198,8 +223,142 @@ fn labels(object: &Object) -> Vec<Cause> {
     causes
 }
 
+/// What is wrong with a qualified name: the key of a label, or of an annotation.
+pub(crate) fn key_problem(key: &str) -> Option<String> {
+    let parts: Vec<&str> = key.split('/').collect();
+    let name = match parts.as_slice() {
+        [name] => *name,
+        [prefix, name] => {
+            if let Some(why) = name_problem(prefix, NameRule::Subdomain) {
+                return Some(format!("prefix part {why}"));
+            }
+            *name
+        }
+        _ => {
+            return Some(format!(
+                "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+                 alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{QUALIFIED}') \
+                 with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+            ));
+        }
+    };
+    if name.len() > 63 {
+        return Some("name part must be no more than 63 characters".to_owned());
+    }
+    (!is_qualified(name)).then(|| {
+        format!(
+            "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric \
+             character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{QUALIFIED}')"
+        )
+    })
+}
+
+/// What is wrong with the value of a label.
+pub(crate) fn value_problem(value: &str) -> Option<String> {
+    (!value.is_empty() && !is_qualified(value)).then(|| {
+        format!(
+            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and \
+             end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is \
+             '({QUALIFIED})?')"
+        )
+    })
+}
+
+fn annotations(object: &Object) -> Vec<Cause> {
+    let keys = object.meta("annotations").and_then(Value::as_object).into_iter().flat_map(|notes| notes.keys());
+    keys.filter_map(|key| {
+        let why = key_problem(&key.to_lowercase())?;
+        Some(Cause::invalid("metadata.annotations", &key.as_str().into(), &why))
+    })
+    .collect()
+}
+
+fn finalizers(object: &Object) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    for (number, name) in object.finalizers().into_iter().enumerate() {
+        if let Some(why) = key_problem(name) {
+            causes.push(Cause::invalid("metadata.finalizers", &name.into(), &why));
+        } else if !name.contains('/')
+            && !["orphan", "foregroundDeletion", "kubernetes"].contains(&name)
+            && !name.contains('.')
+        {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            causes.push(Cause::invalid(format!("metadata.finalizers[{number}]"), &name.into(), why));
+        }
+    }
+    causes
+}
+
+/// The keys of config maps and secrets.
+fn data(object: &Object, resource: &Resource) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    if !resource.is("", "configmaps") && !resource.is("", "secrets") {
+        return causes;
+    }
+    let fields = |name: &str| object.field(name).and_then(Value::as_object);
+    for name in ["data", "binaryData"] {
+        for key in fields(name).into_iter().flat_map(|fields| fields.keys()) {
+            let fine =
+                !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+            if !fine {
+                let why = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or \
+                           'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+                causes.push(Cause::invalid(format!("{name}[{key}]"), &key.as_str().into(), why));
+            }
+            if name == "data" && fields("binaryData").is_some_and(|other| other.contains_key(key)) {
+                let why = "duplicate of key present in binaryData";
+                causes.push(Cause::invalid(format!("data[{key}]"), &key.as_str().into(), why));
+            }
+        }
+    }
+    if object.field("type").is_some_and(|kind| kind == "kubernetes.io/tls") {
+        for key in ["tls.crt", "tls.key"] {
+            if fields("data").is_none_or(|data| !data.contains_key(key)) {
+                causes.push(Cause::required(format!("data[{key}]"), ""));
+            }
+        }
+    }
+    causes
+}
+
+/// What config maps and secrets let nobody change.
+fn sealed(new: &Object, old: &Object, resource: &Resource) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let (is_map, is_secret) = (resource.is("", "configmaps"), resource.is("", "secrets"));
+    if is_secret && new.field("type") != old.field("type") {
+        let kind = new.field("type").cloned().unwrap_or_default();
+        causes.push(Cause::invalid("type", &kind, "field is immutable"));
+    }
+    if (is_map || is_secret) && old.field("immutable").is_some_and(|sealed| sealed == true) {
+        let why = "field is immutable when `immutable` is set";
+        if new.field("immutable").is_none_or(|sealed| sealed != true) {
+            causes.push(Cause::forbidden("immutable", why));
+        }
+        for field in ["data", "binaryData"] {
+            if new.field(field) != old.field(field) {
+                causes.push(Cause::forbidden(field, why));
+            }
+        }
+    }
+    causes
+}
+
 fn owners(object: &Object) -> Vec<Cause> {
     let mut causes = Vec::new();
+    let list = object.meta("ownerReferences").and_then(Value::as_array);
+    let mut leaders = list.into_iter().flatten().filter(|owner| owner["controller"] == true);
+    if let (Some(one), Some(two)) = (leaders.next(), leaders.next()) {
+        let shown = |owner: &Value| {
+            format!("{}/{}", owner["kind"].as_str().unwrap_or_default(), owner["name"].as_str().unwrap_or_default())
+        };
+        let why = format!(
+            "Only one reference can have Controller set to true. Found \"true\" in references for {} and {}",
+            shown(one),
+            shown(two)
+        );
+        let list = list.cloned().unwrap_or_default();
+        causes.push(Cause::invalid("metadata.ownerReferences", &list.into(), &why));
+    }
     for owner in object.meta("ownerReferences").and_then(Value::as_array).into_iter().flatten() {
         for field in ["apiVersion", "kind", "name", "uid"] {
             if owner[field].as_str().unwrap_or_default().is_empty() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, Stream};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -19,17 +20,34 @@ use super::show;
 use super::state::State;
 use super::status::{Cause, Refusal};
 use super::store::{Change, Delivery, Ending, Ticket};
+use super::table::{self, Include};
 
 /// An open watch: what is left to tell, and where more comes from.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    resource: Arc<Resource>,
+    view: View,
     selection: Selection,
-    shape: Shape,
     ticket: Ticket,
     first: VecDeque<Line>,
     bookmarks: bool,
     lifetime: Duration,
+}
+
+/// How objects are shown to a watch.
+#[derive(Clone, Debug)]
+struct View {
+    resource: Arc<Resource>,
+    shape: Shape,
+    include: Include,
+}
+
+impl View {
+    fn show(&self, object: &Object, now: Timestamp) -> Value {
+        match self.shape {
+            Shape::Table => table::single(object, &self.resource, self.include, now),
+            Shape::Whole | Shape::Metadata => show::object(object, &self.resource, self.shape),
+        }
+    }
 }
 
 /// One line to send.
@@ -47,6 +65,7 @@ const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
 /// Opens a watch. The state is held meanwhile, so nothing falls between what is told first and what comes.
 pub(crate) fn open(state: &mut State, call: &Call) -> Result<Watch, Refusal> {
     check_options(call)?;
+    let view = View { resource: call.resource.clone(), shape: call.shape, include: Include::of(call)? };
     let selection = selection(call)?;
     let since = version(call.query.text("resourceVersion").unwrap_or("0"), true)?;
     let bookmarks = call.query.flag("allowWatchBookmarks");
@@ -66,35 +85,27 @@ pub(crate) fn open(state: &mut State, call: &Call) -> Result<Watch, Refusal> {
             let mut line = VecDeque::new();
             line.push_back(Line::Event("ERROR", refusal.body()));
             let ticket = state.store.closed_ticket();
-            return Ok(Watch {
-                resource: call.resource.clone(),
-                selection,
-                shape: call.shape,
-                ticket,
-                first: line,
-                bookmarks: false,
-                lifetime: Duration::ZERO,
-            });
+            return Ok(Watch { view, selection, ticket, first: line, bookmarks: false, lifetime: Duration::ZERO });
         }
     };
     if with_present {
         for object in state.store.list(&drawer, selection.namespace.as_deref()) {
             if selection.matches(&object) {
-                first.push_back(Line::Event("ADDED", show::object(&object, &call.resource, call.shape)));
+                first.push_back(Line::Event("ADDED", view.show(&object, call.now)));
             }
         }
         if initial == Some(true) && bookmarks {
-            let mut mark = bookmark(&call.resource, call.shape, now);
+            let mut mark = bookmark(&view, now);
             mark["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
             first.push_back(Line::Event("BOOKMARK", mark));
         }
     }
-    first.extend(missed.iter().filter_map(|change| told(change, &selection, &call.resource, call.shape)));
+    first.extend(missed.iter().filter_map(|change| told(change, &selection, &view, call.now)));
     let lifetime = match call.query.number("timeoutSeconds") {
         Some(seconds) if seconds > 0 => Duration::from_secs(u64::try_from(seconds).unwrap_or_default()),
         _ => state.chance.watch_lifetime(),
     };
-    Ok(Watch { resource: call.resource.clone(), selection, shape: call.shape, ticket, first, bookmarks, lifetime })
+    Ok(Watch { view, selection, ticket, first, bookmarks, lifetime })
 }
 
 /// The watch as the body of an answer: each line as soon as it is known, nothing twice, nothing out of order.
@@ -102,14 +113,20 @@ pub(crate) fn body(watch: Watch, server: Arc<Server>) -> impl Stream<Item = Resu
     let now = tokio::time::Instant::now();
     let end = now + watch.lifetime;
     let leave = Leave { server, id: watch.ticket.id };
-    let running = Running { watch, leave, end, next_mark: now + BOOKMARK_EVERY, over: false };
+    let running = Running { watch, leave, end, next_mark: now + BOOKMARK_EVERY, over: false, headed: false };
     stream::unfold(running, |mut running| async move {
         if running.over {
             return None;
         }
         match running.next_line().await? {
-            Line::Event(kind, object) => {
+            Line::Event(kind, mut object) => {
                 running.over = kind == "ERROR";
+                // The columns come with the first table only.
+                if let Some(columns) = object.get_mut("columnDefinitions")
+                    && std::mem::replace(&mut running.headed, true)
+                {
+                    *columns = Value::Null;
+                }
                 let line = format!("{}\n", json!({"type": kind, "object": object}));
                 Some((Ok(Bytes::from(line)), running))
             }
@@ -139,6 +156,7 @@ struct Running {
     end: Instant,
     next_mark: Instant,
     over: bool,
+    headed: bool,
 }
 
 impl Running {
@@ -162,10 +180,10 @@ impl Running {
                 }
             };
             let line = match delivery {
-                Delivery::Change(change) => told(&change, &watch.selection, &watch.resource, watch.shape),
-                Delivery::UpTo(revision) => {
-                    Some(Line::Event("BOOKMARK", bookmark(&watch.resource, watch.shape, revision)))
+                Delivery::Change(change) => {
+                    told(&change, &watch.selection, &watch.view, self.leave.server.clock().now())
                 }
+                Delivery::UpTo(revision) => Some(Line::Event("BOOKMARK", bookmark(&watch.view, revision))),
                 Delivery::End(Ending::Closed) => return None,
                 Delivery::End(Ending::Cut) => Some(Line::Cut),
                 Delivery::End(Ending::Expired) => Some(Line::Event(
@@ -181,27 +199,35 @@ impl Running {
 }
 
 /// What a change is to a watch of a selection: coming into it is an addition, leaving it a deletion.
-fn told(change: &Change, selection: &Selection, resource: &Resource, shape: Shape) -> Option<Line> {
+fn told(change: &Change, selection: &Selection, view: &View, now: Timestamp) -> Option<Line> {
     let was = change.before.as_ref().filter(|before| selection.matches(before));
     let is = !change.deleted && selection.matches(&change.after);
     let (kind, object) = match (was, is) {
         (None, false) => return None,
-        (None, true) => ("ADDED", show::object(&change.after, resource, shape)),
-        (Some(_), true) => ("MODIFIED", show::object(&change.after, resource, shape)),
+        (None, true) => ("ADDED", view.show(&change.after, now)),
+        (Some(_), true) => ("MODIFIED", view.show(&change.after, now)),
         // What left is shown as it last was inside, but with the version at which it left.
         (Some(before), false) => {
             let mut last = Object::clone(before);
             last.set_meta("resourceVersion", Some(change.revision.to_string().into()));
-            ("DELETED", show::object(&last, resource, shape))
+            ("DELETED", view.show(&last, now))
         }
     };
     Some(Line::Event(kind, object))
 }
 
-fn bookmark(resource: &Resource, shape: Shape, revision: u64) -> Value {
-    let (kind, api_version) = match shape {
-        Shape::Whole => (resource.kind.clone(), resource.api_version()),
+fn bookmark(view: &View, revision: u64) -> Value {
+    let (kind, api_version) = match view.shape {
+        Shape::Whole => (view.resource.kind.clone(), view.resource.api_version()),
         Shape::Metadata => ("PartialObjectMetadata".to_owned(), "meta.k8s.io/v1".to_owned()),
+        Shape::Table => {
+            let mut mark = json!({
+                "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": revision.to_string()},
+            });
+            mark["columnDefinitions"] = Value::Null;
+            mark["rows"] = json!([]);
+            return mark;
+        }
     };
     json!({"kind": kind, "apiVersion": api_version, "metadata": {"resourceVersion": revision.to_string(), "creationTimestamp": null}})
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::address;
+use super::admission::{self, Act, Hearing};
 use super::builtin;
 use super::call::Call;
 use super::defaults;
@@ -21,7 +23,7 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<(u16, Value), Ref
     call.check_options("CreateOptions")?;
     let object = call.object()?;
     let created = insert(state, call, object, Means::Update)?;
-    Ok((201, show::object(&created, &call.resource, call.shape)))
+    Ok((201, show::answer(&created, call)?))
 }
 
 /// PUT to an object or to one of its parts.
@@ -35,10 +37,10 @@ pub(crate) fn update(state: &mut State, call: &Call) -> Result<(u16, Value), Ref
         && builtin::creates_on_update(&resource.group, &resource.plural)
     {
         let created = insert(state, call, object, Means::Update)?;
-        return Ok((201, show::object(&created, resource, call.shape)));
+        return Ok((201, show::answer(&created, call)?));
     }
     let changed = change(state, call, Means::Update, |_| Ok(object))?;
-    Ok((200, show::object(&changed, resource, call.shape)))
+    Ok((200, show::answer(&changed, call)?))
 }
 
 /// Creates an object: places it, names it, fills in what the server owns, checks it, keeps it.
@@ -61,16 +63,28 @@ pub(crate) fn insert(state: &mut State, call: &Call, mut object: Object, means: 
         let name = format!("{base}{}", state.chance.suffix());
         object.set_meta("name", Some(name.into()));
     }
-    if !object.resource_version().is_empty() && object.resource_version() != "0" {
+    // An apply or a PUT that creates does not look at the version that it was written for.
+    let is_post = means != Means::Apply && call.name.is_none();
+    if is_post && !object.resource_version().is_empty() && object.resource_version() != "0" {
         return Err(Refusal::unknown("resourceVersion should not be set on objects to be created"));
     }
-    for field in ["resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"] {
+    for field in ["resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"] {
         object.set_meta(field, None);
     }
     object.set_meta("uid", Some(state.chance.uid().into()));
     object.set_meta("creationTimestamp", Some(time_text(call.now).into()));
     object.drop_empty_metadata();
+    if resource.definition().is_some_and(|definition| definition.terminating) {
+        let why = "create not allowed while custom resource definition is terminating";
+        return Err(Refusal::forbidden(resource, object.name(), why));
+    }
     defaults::fill(&mut object, resource);
+    let heard = Hearing { call, act: Act::Create, object: Some(&object), old: None };
+    if let Some(mutated) = admission::mutated(state, heard)? {
+        object = mutated;
+        call.fitted(&mut object).map_err(|why| Refusal::internal(&why))?;
+        defaults::fill(&mut object, resource);
+    }
     if means != Means::Apply {
         managed::track(None, &mut object, call);
     }
@@ -78,6 +92,10 @@ pub(crate) fn insert(state: &mut State, call: &Call, mut object: Object, means: 
     let causes = validate::creation(&object, resource);
     if !causes.is_empty() {
         return Err(Refusal::invalid(resource, object.name(), &causes));
+    }
+    admission::validated(state, Hearing { call, act: Act::Create, object: Some(&object), old: None })?;
+    if resource.is("", "services") {
+        address::give(&mut object, None, state);
     }
     let key = name_of(&object);
     if state.store.get(&resource.drawer(), &key).is_some() {
@@ -113,6 +131,15 @@ pub(crate) fn change(
     let resource = &call.resource;
     let (drawer, key) = (resource.drawer(), call.key());
     let old = state.store.get(&drawer, &key).cloned().ok_or_else(|| Refusal::not_found(resource, call.name()))?;
+    let old = match resource.definition().filter(|definition| definition.varied) {
+        Some(definition) => {
+            let mut fitting = Object::clone(&old);
+            fitting.fit(&definition.storage);
+            fitting.fit(&definition.schema);
+            Arc::new(fitting)
+        }
+        None => old,
+    };
     let mut new = make(&old)?;
 
     if means == Means::Update && !new.uid().is_empty() && new.uid() != old.uid() {
@@ -139,16 +166,26 @@ pub(crate) fn change(
     new.set_meta("selfLink", None);
     new.drop_empty_metadata();
     defaults::fill(&mut new, resource);
+    let heard = Hearing { call, act: Act::Update, object: Some(&new), old: Some(&old) };
+    if let Some(mutated) = admission::mutated(state, heard)? {
+        new = mutated;
+        call.fitted(&mut new).map_err(|why| Refusal::internal(&why))?;
+        defaults::fill(&mut new, resource);
+    }
     // The scale of a custom resource leaves no owner behind, on the real server either.
     let unowned = resource.is_custom() && call.subresource == Some(Subresource::Scale);
     if means != Means::Apply && !unowned {
         managed::track(Some(&old), &mut new, call);
     }
     prepare::change(&mut new, &old, resource, call.subresource);
+    if resource.is("", "services") {
+        address::give(&mut new, Some(&old), state);
+    }
     let causes = validate::change(&new, &old, resource);
     if !causes.is_empty() {
         return Err(Refusal::invalid(resource, call.name(), &causes));
     }
+    admission::validated(state, Hearing { call, act: Act::Update, object: Some(&new), old: Some(&old) })?;
     if prepare::spec_changed(&new, &old, resource) {
         new.set_meta("generation", Some(json!(old.generation() + 1)));
     }
@@ -205,6 +242,9 @@ fn check_version(new: &Object, old: &Object, call: &Call) -> Result<(), Refusal>
         let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
         return Err(Refusal::invalid_kind(&resource.group, &resource.plural, call.name(), &[cause]));
     }
+    if given.parse::<u64>().is_err() {
+        return Err(Refusal::unknown(format!("strconv.ParseUint: parsing {given:?}: invalid syntax")));
+    }
     if given != old.resource_version() {
         let why = "the object has been modified; please apply your changes to the latest version and try again";
         return Err(Refusal::conflict(resource, call.name(), why));
@@ -216,7 +256,7 @@ fn check_version(new: &Object, old: &Object, call: &Call) -> Result<(), Refusal>
 fn place(object: &mut Object, call: &Call) -> Result<(), Refusal> {
     let expected = if call.resource.namespaced { call.namespace.as_str() } else { "" };
     let given = object.namespace();
-    if !given.is_empty() && given != expected {
+    if !given.is_empty() && given != expected && call.resource.namespaced {
         let message = "the namespace of the provided object does not match the namespace sent on the request";
         return Err(Refusal::bad_request(message));
     }

@@ -19,8 +19,19 @@ impl Embedded {
     /// A server that has been there for a while: its beginning is no longer in the history.
     fn new() -> Self {
         let api = Api::new(Options::new());
-        api.put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}))
-            .expect("a namespace can be put");
+        api.put(json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {
+                "name": NAMESPACE, "labels": {"kubernetes.io/metadata.name": NAMESPACE},
+                "managedFields": [{
+                    "manager": "unknown", "operation": "Update", "apiVersion": "v1", "time": "2026-01-01T00:00:00Z",
+                    "fieldsType": "FieldsV1",
+                    "fieldsV1": {"f:metadata": {"f:labels": {".": {}, "f:kubernetes.io/metadata.name": {}}}},
+                }],
+            },
+            "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"},
+        }))
+        .expect("a namespace can be put");
         api.compact();
         Self(api)
     }

@@ -24,6 +24,7 @@ static VERSION: LazyLock<Regex> = LazyLock::new(|| {
 });
 static OLDEST: LazyLock<Regex> = LazyLock::new(|| regex(r"(too old resource version: \d+ \()\d+\)"));
 static TOKEN: LazyLock<Regex> = LazyLock::new(|| regex("kube-api-access-[a-z0-9]{5}"));
+static AGE: LazyLock<Regex> = LazyLock::new(|| regex(r"^\d+(s|m|h|d|y)(\d+(s|m|h|d))?$"));
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| regex(r"10\.96\.\d+\.\d+|\d+\.\d+\.\d+\.\d+:\d\d\d\d+"));
 
 fn regex(text: &str) -> Regex {
@@ -81,6 +82,7 @@ impl Names {
             let moves = match key.as_str() {
                 "metadata" => moving || list,
                 "object" => bookmark,
+                "resourceVersion" => moving,
                 _ => false,
             };
             named.insert(self.text(key), self.value(value, key, moves));
@@ -93,6 +95,9 @@ impl Names {
             "resourceVersion" if ["", "0"].contains(&text) => text.to_owned(),
             "resourceVersion" if moving => "<version>".to_owned(),
             "resourceVersion" if text.bytes().all(|byte| byte.is_ascii_digit()) => self.version(text),
+            // Of a custom kind it goes by the group, whose name is another in every run.
+            "storageVersionHash" => "<hash>".to_owned(),
+            "cells" if AGE.is_match(text) => "<age>".to_owned(),
             "continue" if !text.is_empty() => "<continue>".to_owned(),
             _ => self.text(text),
         }

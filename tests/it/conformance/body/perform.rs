@@ -195,7 +195,8 @@ impl Stage {
                 said.entry(*channel).or_default().push_str(&String::from_utf8_lossy(text));
             }
         }
-        let body = said.into_iter().map(|(channel, text)| {
+        // An empty message opens a channel on some servers and says nothing.
+        let body = said.into_iter().filter(|(_, text)| !text.is_empty()).map(|(channel, text)| {
             let value = serde_json::from_str(&text).ok().filter(|_| channel == 3).unwrap_or(Value::String(text));
             json!({"channel": channel, "said": value})
         });
