@@ -107,9 +107,8 @@ fn typed(config: &Object, schema: &Value) -> Result<(), Refusal> {
             && schema["properties"][name]["properties"].is_null()
             && schema["properties"][name]["allOf"].is_null()
     };
-    let fields = config.fields().iter().filter(|(name, _)| !known(name));
-    let wrong =
-        fields.filter_map(|(name, value)| untyped(value, field_schema(schema, name), &format!(".{name}"))).next();
+    let mut fields = config.fields().iter().filter(|(name, _)| !known(name));
+    let wrong = fields.find_map(|(name, value)| untyped(value, field_schema(schema, name), &format!(".{name}")));
     let Some(wrong) = wrong else { return Ok(()) };
     let (group, version) = config.api_version().rsplit_once('/').unwrap_or(("", config.api_version()));
     let (namespace, name, kind) = (config.namespace(), config.name(), config.kind());
@@ -138,8 +137,7 @@ fn untyped(value: &Value, schema: Option<&Value>, path: &str) -> Option<String> 
         (_, Value::Null) => None,
         (Some("object"), Value::Object(fields)) => fields
             .iter()
-            .filter_map(|(name, value)| untyped(value, field_schema(schema, name), &format!("{path}.{name}")))
-            .next(),
+            .find_map(|(name, value)| untyped(value, field_schema(schema, name), &format!("{path}.{name}"))),
         (Some("array"), Value::Array(items)) => listed(items, schema, path),
         (Some("string"), value) if !value.is_string() => wrong("string"),
         (Some("boolean"), value) if !value.is_boolean() => wrong("boolean"),

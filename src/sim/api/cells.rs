@@ -194,7 +194,7 @@ fn pod(row: &Row<'_>) -> Vec<Value> {
         }
         if reason == "Completed" && runs {
             let is_ready = condition("Ready").is_some_and(|condition| condition["status"] == "True");
-            reason = if is_ready { "Running" } else { "NotReady" }.to_owned();
+            if is_ready { "Running" } else { "NotReady" }.clone_into(&mut reason);
         }
     }
     if row.object.is_terminating() {
@@ -514,13 +514,13 @@ fn replica_set(row: &Row<'_>) -> Vec<Value> {
 
 fn revision(row: &Row<'_>) -> Vec<Value> {
     let owner = row.object.meta("ownerReferences").and_then(Value::as_array).into_iter().flatten();
-    let owner = owner.filter(|owner| owner["controller"] == true).map(|owner| {
+    let mut owner = owner.filter(|owner| owner["controller"] == true).map(|owner| {
         let group =
             owner["apiVersion"].as_str().and_then(|version| version.split_once('/')).map_or("", |(group, _)| group);
         let (kind, name) = (owner["kind"].as_str().unwrap_or_default().to_lowercase(), owner["name"].as_str());
         format!("{kind}.{group}/{}", name.unwrap_or_default())
     });
-    let owner = owner.last().unwrap_or_else(|| "<none>".to_owned());
+    let owner = owner.next_back().unwrap_or_else(|| "<none>".to_owned());
     vec![row.name(), owner.into(), row.number(&["revision"]).into(), row.age()]
 }
 

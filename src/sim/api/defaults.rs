@@ -33,50 +33,7 @@ pub(crate) fn fill(object: &mut Object, resource: &Resource) {
                 give(path, "type", json!(""));
             }
         }
-        ("apps", "deployments") => {
-            let spec = &mut value["spec"];
-            give(spec, "replicas", json!(1));
-            rolling(spec, "strategy", &json!({"maxUnavailable": "25%", "maxSurge": "25%"}));
-            give(spec, "revisionHistoryLimit", json!(10));
-            give(spec, "progressDeadlineSeconds", json!(600));
-            template(&mut spec["template"]);
-        }
-        ("apps", "daemonsets") => {
-            let spec = &mut value["spec"];
-            rolling(spec, "updateStrategy", &json!({"maxUnavailable": 1, "maxSurge": 0}));
-            give(spec, "revisionHistoryLimit", json!(10));
-            template(&mut spec["template"]);
-        }
-        ("apps", "statefulsets") => {
-            let spec = &mut value["spec"];
-            give(spec, "replicas", json!(1));
-            give(spec, "podManagementPolicy", json!("OrderedReady"));
-            rolling(spec, "updateStrategy", &json!({"partition": 0}));
-            give(spec, "revisionHistoryLimit", json!(10));
-            let retain = json!({"whenDeleted": "Retain", "whenScaled": "Retain"});
-            give(spec, "persistentVolumeClaimRetentionPolicy", retain);
-            for claim in items(spec, "volumeClaimTemplates") {
-                give(claim, "apiVersion", json!("v1"));
-                give(claim, "kind", json!("PersistentVolumeClaim"));
-                give(&mut claim["spec"], "volumeMode", json!("Filesystem"));
-                give(claim, "status", json!({}));
-                give(&mut claim["status"], "phase", json!("Pending"));
-            }
-            template(&mut spec["template"]);
-        }
-        ("apps", "replicasets") => {
-            give(&mut value["spec"], "replicas", json!(1));
-            template(&mut value["spec"]["template"]);
-        }
-        ("batch", "jobs") => job(&mut value["spec"]),
-        ("batch", "cronjobs") => {
-            let spec = &mut value["spec"];
-            give(spec, "concurrencyPolicy", json!("Allow"));
-            give(spec, "suspend", json!(false));
-            give(spec, "successfulJobsHistoryLimit", json!(3));
-            give(spec, "failedJobsHistoryLimit", json!(1));
-            template(&mut spec["jobTemplate"]["spec"]["template"]);
-        }
+        ("apps" | "batch", plural) if plural != "controllerrevisions" => workload(&mut value, plural),
         ("", "replicationcontrollers") => {
             let labels = value["spec"]["template"]["metadata"]["labels"].clone();
             let spec = &mut value["spec"];
@@ -138,6 +95,54 @@ pub(crate) fn fill(object: &mut Object, resource: &Resource) {
         _ => {}
     }
     *object = Object::new(value).expect("filling fields in leaves an object an object");
+}
+
+/// What makes pods.
+fn workload(value: &mut Value, plural: &str) {
+    let spec = &mut value["spec"];
+    match plural {
+        "deployments" => {
+            give(spec, "replicas", json!(1));
+            rolling(spec, "strategy", &json!({"maxUnavailable": "25%", "maxSurge": "25%"}));
+            give(spec, "revisionHistoryLimit", json!(10));
+            give(spec, "progressDeadlineSeconds", json!(600));
+            template(&mut spec["template"]);
+        }
+        "daemonsets" => {
+            rolling(spec, "updateStrategy", &json!({"maxUnavailable": 1, "maxSurge": 0}));
+            give(spec, "revisionHistoryLimit", json!(10));
+            template(&mut spec["template"]);
+        }
+        "statefulsets" => {
+            give(spec, "replicas", json!(1));
+            give(spec, "podManagementPolicy", json!("OrderedReady"));
+            rolling(spec, "updateStrategy", &json!({"partition": 0}));
+            give(spec, "revisionHistoryLimit", json!(10));
+            let retain = json!({"whenDeleted": "Retain", "whenScaled": "Retain"});
+            give(spec, "persistentVolumeClaimRetentionPolicy", retain);
+            for claim in items(spec, "volumeClaimTemplates") {
+                give(claim, "apiVersion", json!("v1"));
+                give(claim, "kind", json!("PersistentVolumeClaim"));
+                give(&mut claim["spec"], "volumeMode", json!("Filesystem"));
+                give(claim, "status", json!({}));
+                give(&mut claim["status"], "phase", json!("Pending"));
+            }
+            template(&mut spec["template"]);
+        }
+        "replicasets" => {
+            give(spec, "replicas", json!(1));
+            template(&mut spec["template"]);
+        }
+        "jobs" => job(spec),
+        "cronjobs" => {
+            give(spec, "concurrencyPolicy", json!("Allow"));
+            give(spec, "suspend", json!(false));
+            give(spec, "successfulJobsHistoryLimit", json!(3));
+            give(spec, "failedJobsHistoryLimit", json!(1));
+            template(&mut spec["jobTemplate"]["spec"]["template"]);
+        }
+        _ => {}
+    }
 }
 
 /// Sets a field that is missing. What is no object stays what it is: a later check refuses it.

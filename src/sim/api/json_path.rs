@@ -33,7 +33,7 @@ impl Step {
             Self::Where(path, wanted) => {
                 let fits = |item: &&Value| match first(item, path) {
                     Some(Value::String(text)) => text == wanted,
-                    Some(other) => other.to_string() == *wanted,
+                    Some(other) => serde_json::from_str::<Value>(wanted).is_ok_and(|wanted| *other == wanted),
                     None => false,
                 };
                 value.as_array().into_iter().flatten().filter(fits).collect()

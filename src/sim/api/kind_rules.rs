@@ -152,7 +152,18 @@ fn workload(spec: &Value, plural: &str, causes: &mut Vec<Cause>) {
         causes.push(Cause::invalid("spec.selector", &json!({}), &why));
     }
     let template = &spec["template"]["spec"];
-    pod(template, "spec.template.spec", causes);
+    // What a stateful set's pods mount may be the claims that it makes for them.
+    let mut whole = template.clone();
+    let claims: Vec<Value> =
+        list(spec, "volumeClaimTemplates").iter().map(|claim| json!({"name": claim["metadata"]["name"]})).collect();
+    if !claims.is_empty() {
+        let own = list(template, "volumes")
+            .iter()
+            .filter(|volume| claims.iter().all(|claim| claim["name"] != volume["name"]));
+        let volumes: Vec<Value> = own.cloned().chain(claims.clone()).collect();
+        whole["volumes"] = volumes.into();
+    }
+    pod(&whole, "spec.template.spec", causes);
     let policy = text(template, "restartPolicy");
     if ["OnFailure", "Never"].contains(&policy) {
         causes.push(Cause::not_supported("spec.template.spec.restartPolicy", &policy.into(), &["Always"]));
@@ -281,7 +292,7 @@ fn webhook(webhook: &Value, path: &str, causes: &mut Vec<Cause>) {
     let at = format!("{path}.clientConfig");
     match (config["url"].as_str(), config["service"].is_object()) {
         (None, false) | (Some(_), true) => {
-            causes.push(Cause::required(at, "exactly one of url or service is required"))
+            causes.push(Cause::required(at, "exactly one of url or service is required"));
         }
         (Some(url), false) if !url.starts_with("https://") => {
             let scheme = url.split(':').next().unwrap_or_default();

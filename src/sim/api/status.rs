@@ -14,7 +14,7 @@ pub struct Refusal {
     code: u16,
     reason: &'static str,
     message: String,
-    details: Map<String, Value>,
+    details: Box<Map<String, Value>>,
     form: Form,
     /// Where a list that broke off can be taken up again.
     token: Option<String>,
@@ -138,7 +138,7 @@ impl Cause {
 
 impl Refusal {
     fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: Map::new(), form: Form::Status, token: None }
+        Self { code, reason, message: message.into(), details: Box::default(), form: Form::Status, token: None }
     }
 
     fn detail(mut self, key: &str, value: impl Into<Value>) -> Self {
@@ -438,7 +438,7 @@ impl Refusal {
             status["reason"] = json!(self.reason);
         }
         if !self.details.is_empty() || self.form == Form::Generic {
-            status["details"] = Value::Object(self.details.clone());
+            status["details"] = Value::Object((*self.details).clone());
         }
         status["code"] = json!(self.code);
         status

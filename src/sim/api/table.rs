@@ -123,9 +123,10 @@ fn custom_cell(column: &Column, shown: &Value, now: Timestamp) -> Value {
         return Value::Null;
     };
     match (column.kind.as_str(), found) {
-        ("integer", Value::Number(number)) if number.is_i64() || number.is_u64() => found.clone(),
-        ("number", Value::Number(_)) | ("boolean", Value::Bool(_)) => found.clone(),
-        ("string", Value::String(_)) => found.clone(),
+        ("integer", Value::Number(number)) if !number.is_i64() && !number.is_u64() => Value::Null,
+        ("integer" | "number", Value::Number(_)) | ("boolean", Value::Bool(_)) | ("string", Value::String(_)) => {
+            found.clone()
+        }
         ("string", other) => other.to_string().into(),
         ("date", Value::String(text)) => age(text, now).into(),
         _ => Value::Null,

@@ -181,10 +181,12 @@ impl Reader {
                 }
                 true
             }
-            (Some("boolean"), Value::Bool(_)) | (Some("number"), Value::Number(_)) => true,
             (Some("integer"), Value::Number(number)) => number.is_i64(),
-            (Some("array"), Value::Array(_)) | (Some("object"), Value::Object(_)) => true,
-            (None | Some(""), _) => true,
+            (Some("boolean"), Value::Bool(_))
+            | (Some("number"), Value::Number(_))
+            | (Some("array"), Value::Array(_))
+            | (Some("object"), Value::Object(_))
+            | (None | Some(""), _) => true,
             _ => false,
         };
         if !fits {

@@ -54,7 +54,7 @@ impl Check {
         }
         if let Some(wanted) = wrong_type(value, schema) {
             let kind = type_of(value);
-            let why = format!("{path} in body must be of type {wanted}: {:?}", kind);
+            let why = format!("{path} in body must be of type {wanted}: {kind:?}");
             self.causes.push(Cause::type_invalid(path, &kind.into(), &why));
             return;
         }

@@ -38,7 +38,9 @@ fn value(value: &mut Value, schema: &Value) {
         Value::Object(object) => fields(object, schema),
         Value::Array(items) => {
             if let Some(item) = schema.get("items") {
-                items.iter_mut().for_each(|each| self::value(each, item));
+                for each in items {
+                    self::value(each, item);
+                }
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
