@@ -8,6 +8,7 @@ use kube::config::KubeConfigOptions;
 use kube::{Api, Client, Config};
 use tokio::time::timeout;
 
+use super::client::client;
 use super::fetch::Downloads;
 use super::helm::Binary;
 use super::kubeconfig::{self, Access};
@@ -72,7 +73,7 @@ impl Live {
         server.trim_end_matches('/').clone_into(&mut place.server);
         place.proxy = config.proxy_url.as_ref().map(ToString::to_string);
         // A credential plugin is run here, and may ask its user.
-        let client = tokio::task::spawn_blocking(move || Client::try_from(config)).await;
+        let client = tokio::task::spawn_blocking(move || client(config)).await;
         let client = client.expect("making a client does not panic").map_err(|error| place.explain(&error))?;
         let identity = identify(&client, &place).await?;
         Ok(Self {

@@ -1,6 +1,7 @@
 //! The live side of the port: a cluster from a kubeconfig, helm's binary, real downloads.
 
 mod certificate;
+mod client;
 mod connect;
 mod error;
 mod fetch;
