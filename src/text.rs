@@ -48,6 +48,8 @@ pub fn count(n: usize, noun: &str) -> String {
 }
 
 /// An error with its causes in one line, each part once: many end with the text of what lies below them.
+///
+/// Where a library ends its sentence with the address of its own manual, that is left out.
 pub fn causes(error: &dyn std::error::Error) -> String {
     let mut said = String::new();
     let mut at = Some(error);
@@ -61,7 +63,14 @@ pub fn causes(error: &dyn std::error::Error) -> String {
         }
         said.push_str(&error.to_string());
     }
-    said
+    match said.find(": https://docs.rs/") {
+        Some(at) => {
+            let link = at + 2;
+            let after = said[link..].find(char::is_whitespace).map_or(said.len(), |end| link + end);
+            format!("{}{}", &said[..at], &said[after..])
+        }
+        None => said,
+    }
 }
 
 /// `a`, `a and b`, `a, b and c`.
@@ -101,6 +110,14 @@ pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_address_of_a_manual_is_no_cause() {
+        let eof = "broke: peer closed connection: https://docs.rs/rustls/latest/x.html#unexpected-eof";
+        assert_eq!(causes(&std::io::Error::other(eof)), "broke: peer closed connection");
+        let more = "GET https://docs.rs/x failed: no";
+        assert_eq!(causes(&std::io::Error::other(more)), more, "what was asked for is not left out");
+    }
 
     #[test]
     fn durations_are_short() {
