@@ -12,6 +12,7 @@ mod diff;
 mod finding;
 mod fold;
 mod gauge;
+mod outputs;
 mod reading;
 mod rejudge;
 mod replay;
@@ -22,6 +23,7 @@ mod track;
 mod window;
 
 pub use court::Court;
+pub use outputs::Outputs;
 pub use rejudge::rejudge;
 pub use replay::{Change, Replay};
 pub use track::{Pipeline, Selected, Track, TrackKey, Version};

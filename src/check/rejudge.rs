@@ -1,11 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::replay::number;
 use super::serve::{Sieve, serves};
-use super::{Court, finding};
+use super::{Court, Outputs, finding};
 use crate::clock::Elapsed;
 use crate::event::{Armed, Blind, Event, EventKind, Finding, Outcome, RunStart, SkipReason, WatchId, Watched};
 use crate::expr::Shared;
@@ -34,14 +33,15 @@ pub fn rejudge(events: &[Event], plan: &Plan) -> Vec<EventKind> {
     }
     let run = json!({ "id": start.run.as_str(), "seed": start.seed, "plan": start.plan });
     let run = Shared::from(run);
-    let mut left = Left { started: start.started, of: BTreeMap::new(), began: BTreeMap::new() };
+    let outputs = Outputs::new(start.started, BTreeMap::new());
+    let mut left = Left { outputs, began: BTreeMap::new() };
     let mut open: BTreeSet<usize> = BTreeSet::new();
     for (place, event) in events.iter().enumerate() {
         for (at, trial) in trials.iter().enumerate().filter(|(_, trial)| trial.opens == place) {
             let version = court.reached(trial.watch).to_string();
             let watches = vec![Armed { watch: trial.watch, version }];
             said.push(EventKind::CheckArmed { check: trial.check.id.clone(), watches });
-            let env = trial.check.scope.env(&run, &|step| left.of.get(step).cloned());
+            let env = trial.check.scope.env(&run, &|step| left.outputs.get(step));
             let (watch, sieve) = (Some(trial.watch), Some(trial.sieve.clone()));
             said.extend(court.open_on(&trial.check.id, env, trial.unseen.unwrap_or(event.at), watch, sieve));
             if let Some(from) = trial.unseen {
@@ -334,10 +334,9 @@ fn judged(check: &CheckId, message: String, wanted: &str, window: Option<(Elapse
     })
 }
 
-/// What steps have left, as expressions of a run would see it.
+/// What steps have left, read from the journal.
 struct Left {
-    started: Timestamp,
-    of: BTreeMap<StepId, Shared>,
+    outputs: Outputs,
     began: BTreeMap<StepId, Elapsed>,
 }
 
@@ -346,29 +345,14 @@ impl Left {
         match &event.kind {
             EventKind::StepStarted { step } | EventKind::GroupStarted { step } => {
                 self.began.insert(step.clone(), event.at);
+                self.outputs.began(step, event.at);
             }
             EventKind::StepFinished { step, outputs, .. } => {
                 let began = self.began.get(step).copied().unwrap_or(event.at);
-                let took = event.at.since(began).duration();
-                let took = format!("{}.{:06}", took.as_secs(), took.subsec_micros());
-                let took = took.trim_end_matches('0').trim_end_matches('.');
-                let mut all = Map::from_iter([
-                    ("started".to_owned(), self.moment(began)),
-                    ("ended".to_owned(), self.moment(event.at)),
-                    ("took".to_owned(), Value::String(format!("{took}s"))),
-                ]);
-                all.extend(outputs.clone());
-                self.of.insert(step.clone(), Shared::from(Value::Object(all)));
+                self.outputs.settled(step, began, event.at, outputs);
             }
-            EventKind::StepSkipped { step, .. } => {
-                self.of.insert(step.clone(), Shared::from(Value::Object(Map::new())));
-            }
+            EventKind::StepSkipped { step, .. } => self.outputs.skipped(step),
             _ => {}
         }
-    }
-
-    fn moment(&self, at: Elapsed) -> Value {
-        let since = SignedDuration::from_micros(i64::try_from(at.0).unwrap_or(i64::MAX));
-        Value::String(self.started.saturating_add(since).unwrap_or(Timestamp::MAX).to_string())
     }
 }

@@ -17,7 +17,6 @@ mod dispatch;
 mod leaf;
 mod message;
 mod order;
-mod outputs;
 mod scribe;
 mod timer;
 mod unit;

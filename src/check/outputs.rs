@@ -7,9 +7,9 @@ use crate::clock::Elapsed;
 use crate::expr::Shared;
 use crate::id::StepId;
 
-/// What steps have left for the expressions of later ones.
+/// What steps have left for the expressions of later ones and of checks, in a run as when it is judged again.
 #[derive(Debug)]
-pub(super) struct Outputs {
+pub struct Outputs {
     /// The run's zero.
     started: Timestamp,
     of: BTreeMap<StepId, Shared>,
@@ -17,30 +17,30 @@ pub(super) struct Outputs {
 
 impl Outputs {
     /// Begins with what an earlier run left.
-    pub(super) fn new(started: Timestamp, known: BTreeMap<StepId, Map<String, Value>>) -> Self {
+    pub fn new(started: Timestamp, known: BTreeMap<StepId, Map<String, Value>>) -> Self {
         let of = known.into_iter().map(|(step, outputs)| (step, Shared::from(Value::Object(outputs))));
         Self { started, of: of.collect() }
     }
 
     /// What a step has left; nothing before it started.
-    pub(super) fn get(&self, step: &StepId) -> Option<Shared> {
+    pub fn get(&self, step: &StepId) -> Option<Shared> {
         self.of.get(step).cloned()
     }
 
     /// A step began: that much is known of it.
-    pub(super) fn began(&mut self, step: &StepId, at: Elapsed) {
+    pub fn began(&mut self, step: &StepId, at: Elapsed) {
         let outputs = Map::from_iter([("started".to_owned(), self.moment(at))]);
         self.of.insert(step.clone(), Shared::from(Value::Object(outputs)));
     }
 
     /// A step was skipped: it has no outputs, and `has(…)` can ask for them. What an
     /// earlier run left stays.
-    pub(super) fn skipped(&mut self, step: &StepId) {
+    pub fn skipped(&mut self, step: &StepId) {
         self.of.entry(step.clone()).or_insert_with(|| Shared::from(Value::Object(Map::new())));
     }
 
     /// A step settled. What it leaves itself goes before what is known of every step.
-    pub(super) fn settled(&mut self, step: &StepId, began: Elapsed, ended: Elapsed, own: &Map<String, Value>) {
+    pub fn settled(&mut self, step: &StepId, began: Elapsed, ended: Elapsed, own: &Map<String, Value>) {
         let mut outputs = Map::from_iter([
             ("started".to_owned(), self.moment(began)),
             ("ended".to_owned(), self.moment(ended)),
