@@ -25,6 +25,9 @@ use crate::plan::Scope;
 use crate::record::{Fact, Recorder, Tape};
 use crate::step::{Memory, RunFacts, Said};
 
+/// How many messages are taken in before the clock is looked at all the same.
+const FLOOD: usize = 256;
+
 /// The one loop that owns a run's state. What others know they know by message.
 pub(super) struct Dispatch<'s> {
     pub(super) units: Vec<Arc<Unit>>,
@@ -67,6 +70,8 @@ pub(super) struct Dispatch<'s> {
     pub(super) next_task: u64,
     pub(super) to_loop: mpsc::UnboundedSender<Post>,
     inbox: mpsc::UnboundedReceiver<Post>,
+    /// How many messages were taken in without a look at the clock.
+    in_a_row: usize,
     signals: Option<mpsc::UnboundedReceiver<CancelReason>>,
     start: Option<RunStart>,
     /// Checks that somebody chose to leave out.
@@ -165,6 +170,7 @@ impl<'s> Dispatch<'s> {
             next_task: 0,
             to_loop,
             inbox,
+            in_a_row: 0,
             signals: Some(signals),
             start: Some(start),
             left_out,
@@ -276,18 +282,32 @@ impl<'s> Dispatch<'s> {
         tokio::select! {
             biased;
             signal = hear(&mut self.signals) => self.signalled(signal),
-            Some(post) = self.inbox.recv() => self.receive(post),
+            Some(post) = self.inbox.recv() => {
+                self.receive(post);
+                self.in_a_row += 1;
+            }
             Some(ended) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => self.ended(ended),
-            () = ring(alarm) => {
-                while let Some(alarm) = self.timers.take(Instant::now()) {
-                    self.rang(alarm);
-                }
-                let now = self.scribe.now();
-                if deadline.is_some_and(|deadline| deadline <= now) {
-                    for fact in self.judge.pass(now) {
-                        self.say(fact);
-                    }
-                }
+            () = ring(alarm) => self.look_at_the_clock(),
+        }
+        // What watches bring may come without a pause: deadlines hold all the same.
+        if self.in_a_row >= FLOOD {
+            while let Some(ended) = self.tasks.try_join_next_with_id() {
+                self.ended(ended);
+            }
+            self.look_at_the_clock();
+        }
+    }
+
+    /// Does what is due by now.
+    fn look_at_the_clock(&mut self) {
+        self.in_a_row = 0;
+        while let Some(alarm) = self.timers.take(Instant::now()) {
+            self.rang(alarm);
+        }
+        let now = self.scribe.now();
+        if self.judge.deadline().is_some_and(|deadline| deadline <= now) {
+            for fact in self.judge.pass(now) {
+                self.say(fact);
             }
         }
     }

@@ -33,6 +33,7 @@ struct Scripted {
     lists: Option<(u64, u64)>,
     /// Seconds after its window opened.
     violated: Option<u64>,
+    floods: bool,
     outcome: Outcome,
 }
 
@@ -68,6 +69,7 @@ impl Watching {
             arms: Arms::After(0),
             lists: Some((0, 0)),
             violated: None,
+            floods: false,
             outcome: Outcome::Passed,
         });
         self
@@ -108,6 +110,11 @@ impl Watching {
 
     pub(super) fn violated_after(self, seconds: u64) -> Self {
         self.last(|check| check.violated = Some(seconds))
+    }
+
+    /// For a hundred seconds its watch brings more than can be taken in.
+    pub(super) fn floods(self) -> Self {
+        self.last(|check| check.floods = true)
     }
 
     pub(super) fn comes_to(self, outcome: Outcome) -> Self {
@@ -175,6 +182,17 @@ impl Lookout for Tower {
         let found = self.script.iter().find(|check| stem(&check.name) == query.resource.plural);
         let check = found.expect("a check of the script").clone();
         let armed = Armed { watch: watch(&self.script, &check.name), version: "7".to_owned() };
+        if check.floods {
+            let tape = self.tape.clone();
+            tokio::spawn(async move {
+                for _ in 0..200 {
+                    for _ in 0..300 {
+                        tape.tell(EventKind::Warned { message: String::new() });
+                    }
+                    tokio::time::advance(Duration::from_millis(500)).await;
+                }
+            });
+        }
         Arc::new(Seat { check, armed, tape: self.tape.clone() })
     }
 }

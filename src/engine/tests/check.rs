@@ -1,6 +1,6 @@
 //! Windows of checks: what waits for them, when they open and close, and what they decide.
 
-use crate::engine::script::{Script, stage};
+use crate::engine::script::{Script, stage, stage_of};
 use crate::engine::watching::Watching;
 use crate::event::{CancelReason, Class, EventKind, Outcome, Verdict};
 
@@ -510,4 +510,19 @@ async fn the_worst_of_steps_and_checks_is_the_verdict() {
     ");
     let report = Watching::default().check("claim", "kill").report().comes_to(Failed);
     assert_eq!(stage(LINE, Script::new()).watching(report).run().await.verdict, Verdict::Pass);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadlines_hold_while_watches_bring_more_than_can_be_taken_in() {
+    let plan = "[plan]
+        name = 'p'
+        timeout = '5s'
+        [steps.long]
+        STEP";
+    let watching = Watching::default().check("claim", "long").floods();
+    let told = stage_of(&[("p.toml", plan)], Script::new().takes("long", 60)).watching(watching).run().await;
+    let story = told.story();
+    let cancelled = story.lines().find(|line| line.contains("cancel:")).unwrap_or_default();
+    let at: u64 = cancelled.split_whitespace().next().and_then(|at| at.parse().ok()).unwrap_or(u64::MAX);
+    assert!((5..8).contains(&at), "the plan's five seconds are over: {cancelled}");
 }
