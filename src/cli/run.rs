@@ -347,6 +347,10 @@ pub(super) fn run_id(plan: &str, clock: &Clock, seed: u64) -> RunId {
         .expect("a plan's name begins a label value")
 }
 
+/// What comes this soon after the first signal is its echo: `timeout` sends one to the process, and
+/// then to the group in which that is. Nobody means a second one so quickly.
+const ECHO: Duration = Duration::from_millis(100);
+
 /// The first signal asks the run to end, the second to leave at once.
 pub(super) fn signals() -> mpsc::UnboundedReceiver<CancelReason> {
     let (send, receive) = mpsc::unbounded_channel();
@@ -355,14 +359,21 @@ pub(super) fn signals() -> mpsc::UnboundedReceiver<CancelReason> {
         else {
             return;
         };
-        let mut first = true;
+        let mut first: Option<(CancelReason, Stopwatch)> = None;
         loop {
             let by = tokio::select! {
                 biased;
                 _ = terminate.recv() => CancelReason::Terminate,
                 _ = interrupt.recv() => CancelReason::Interrupt,
             };
-            let by = if std::mem::take(&mut first) { by } else { CancelReason::SecondSignal };
+            let by = match &first {
+                None => {
+                    first = Some((by, Stopwatch::start()));
+                    by
+                }
+                Some((before, since)) if *before == by && since.elapsed() < ECHO => continue,
+                Some(_) => CancelReason::SecondSignal,
+            };
             if send.send(by).is_err() {
                 return;
             }

@@ -92,9 +92,20 @@ fn the_second_signal_leaves_at_once() {
     // The reports are there before clean-up has ended.
     assert!(bench.latest("long", "report.html").contains("long"));
     assert!(bench.latest("long", "junit.xml").contains("<failure"));
-    send(&child, Signal::SIGINT);
+    send(&child, Signal::SIGTERM);
     end(child, lines, told).expect(130, &["tidy"]);
     assert!(is_gone(&bench));
+}
+
+#[test]
+fn the_echo_of_a_signal_is_not_a_second_one() {
+    let bench = Bench::with(&plan(false));
+    let (child, lines, told) = start(&bench);
+    // As `timeout -s INT` does: to the process, and to the group that it is in.
+    send(&child, Signal::SIGINT);
+    send(&child, Signal::SIGINT);
+    end(child, lines, told).expect(130, &["long", "report.html"]);
+    assert!(bench.path().join("tidied").exists(), "clean-up survives the first signal");
 }
 
 #[test]
