@@ -53,7 +53,10 @@ pub(super) fn copies(view: &RunView, folder: &RunFolder, copies: &Copies) -> Wri
         page: shown(&page),
         page_exists: copies.html.is_some(),
     };
-    written.put_copies(view, Form::Extended, &paths, copies);
+    // The page is named in the last line, and not among the files.
+    let page_written = copies.html.is_some() && written.put("html", &page, &html(view));
+    written.put_copies(view, Form::Extended, &paths, &Copies { html: None, ..copies.clone() });
+    written.html = page_written.then(|| shown(&page));
     written
 }
 

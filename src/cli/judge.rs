@@ -7,6 +7,7 @@ use super::door;
 use super::finish::{self, Copies};
 use super::look::{self, look};
 use super::report;
+use super::run::quote;
 use super::screen::{err, told};
 use crate::check;
 use crate::clock::Elapsed;
@@ -36,6 +37,12 @@ fn attempt(args: &JudgeArgs) -> Result<Exit, Exit> {
     let (verdict, reason) = conclude(&events, &plan, &facts);
     let whole = events.iter().any(|event| matches!(event.kind, EventKind::RunFinished { .. }));
     let mut story = retold(events, *start, &plan, facts);
+    if let Some(EventKind::RunStarted(start)) = story.first_mut().map(|event| &mut event.kind) {
+        // What is told now is about this plan, and this is how it is told again.
+        start.plan.clone_from(&plan.name);
+        start.title.clone_from(&plan.title);
+        start.repro = again(args);
+    }
     if let Some(last) = story.last().filter(|_| whole) {
         let (seq, at) = (last.seq + 1, last.at);
         story.push(Event { seq, at, kind: EventKind::RunFinished { verdict, reason: reason.clone() } });
@@ -153,6 +160,14 @@ impl Opening {
     fn rest(self) -> impl Iterator<Item = EventKind> {
         self.armed.into_iter().map(|(_, check, _)| EventKind::CheckArmed { check, watches: Vec::new() })
     }
+}
+
+/// A command line that judges the same again.
+fn again(args: &JudgeArgs) -> String {
+    let files = args.vars.iter().map(|file| format!(" --vars {}", quote(&finish::shown(file))));
+    let sets = args.set.iter().map(|set| format!(" --set {}", quote(set)));
+    let more: String = files.chain(sets).collect();
+    format!("lariat judge {} {}{more}", quote(&args.run), quote(&finish::shown(&args.plan)))
 }
 
 fn is_about_checks(kind: &EventKind) -> bool {

@@ -53,9 +53,13 @@ fn plan(more: &str) -> String {
 #[tokio::test(start_paused = true)]
 async fn a_check_that_was_not_in_the_plan_is_judged_on_the_journal() {
     let (bench, _) = recorded().await;
-    bench.write("never.toml", plan(NEVER));
+    bench.write("never.toml", plan(NEVER).replace("name = 'world'", "name = 'other'"));
     let args = ["judge", "run", "never.toml", "--junit", "out/junit.xml", "--html", "out/page.html"];
-    bench.lariat(args).expect(1, &["check `never` failed", "judged from the journal by 2 checks of never.toml"]);
+    let judged = bench.lariat(args);
+    judged.expect(1, &["check `never` failed", "judged from the journal by 2 checks of never.toml"]);
+    // The last words are about this judgement and not about the run.
+    judged.expect(1, &["The plan other failed", "lariat judge run never.toml", "report: out/page.html"]);
+    assert!(!judged.stderr.contains("no report was written"), "{}", judged.stderr);
     let read = |file: &str| std::fs::read_to_string(bench.path().join(file)).expect("it was written");
     assert!(read("out/junit.xml").contains("check/never"), "{}", read("out/junit.xml"));
     assert!(read("out/page.html").contains("never"));
