@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 use super::Error;
 use super::follower::Update;
 use super::hold::Leave;
+use super::mailbox::Letter;
 use super::object::{Object, ObjectKey};
 use crate::check::{Pipeline, Track, TrackKey};
 
@@ -13,7 +14,7 @@ use crate::check::{Pipeline, Track, TrackKey};
 /// Versions are applied one at a time, so that no state between two others is
 /// skipped, however fast they came.
 pub struct Feed {
-    updates: mpsc::UnboundedReceiver<Update>,
+    letters: mpsc::UnboundedReceiver<Letter>,
     pipeline: Pipeline,
     tracks: BTreeMap<TrackKey, Track>,
     /// Which tracks each object has.
@@ -40,17 +41,17 @@ pub enum Change {
 }
 
 impl Feed {
-    pub(super) fn new(updates: mpsc::UnboundedReceiver<Update>, pipeline: Pipeline, leave: Leave) -> Self {
+    pub(super) fn new(letters: mpsc::UnboundedReceiver<Letter>, pipeline: Pipeline, leave: Leave) -> Self {
         let (tracks, held) = (BTreeMap::new(), BTreeMap::new());
-        Self { updates, pipeline, tracks, held, trouble: None, synced: false, _leave: leave }
+        Self { letters, pipeline, tracks, held, trouble: None, synced: false, _leave: leave }
     }
 
     /// Waits for the next change that concerns this selection. Nothing is lost when this is dropped and called again.
     pub async fn changed(&mut self) -> Result<Change, Error> {
         loop {
-            let update =
-                self.updates.recv().await.ok_or_else(|| Error::Unreachable("the watch has ended".to_owned()))?;
-            if let Some(change) = self.apply(update)? {
+            let letter =
+                self.letters.recv().await.ok_or_else(|| Error::Unreachable("the watch has ended".to_owned()))?;
+            if let Some(change) = self.apply(letter.update)? {
                 return Ok(change);
             }
         }

@@ -5,10 +5,10 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::ledger::Ledger;
-use super::list::Roll;
+use super::list::{Listing, Roll};
 use super::object::{ObjectKey, number};
+use super::sight::Spell;
 use super::{Confirmed, Error};
-use crate::clock::Elapsed;
 use crate::event::{Difference, ObjectName};
 
 /// How long a watch has to show what a list beside it has.
@@ -38,7 +38,9 @@ pub(super) enum Purpose {
     /// A window opens on a watch that is open already: what stands in the list came before it.
     Arm(u64),
     /// The watch stood still or was away: whether it has caught up.
-    CatchUp { from: Elapsed, reason: String },
+    CatchUp(Spell),
+    /// Somebody follows who came later: the list is for it, once all of that is on the tape.
+    Join { follower: u64, listing: Option<Listing> },
     /// The run ends.
     Finish,
 }

@@ -36,6 +36,12 @@ pub(super) struct Roll {
 }
 
 impl Listing {
+    /// Its objects' names, uids and versions.
+    pub(super) fn roll(&self) -> Roll {
+        let entry = |object: &Arc<Object>| (object.key.clone(), (object.uid.clone(), object.version.clone()));
+        Roll { entries: self.objects.iter().map(entry).collect(), version: self.version.clone() }
+    }
+
     /// That of a kind which is not served: a full answer, too.
     pub(super) fn nothing() -> Self {
         Self { objects: Vec::new(), version: "0".to_owned(), served: false }

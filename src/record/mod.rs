@@ -15,6 +15,7 @@ mod query;
 mod stream;
 
 mod kind;
+mod line;
 mod list;
 mod walk;
 
@@ -26,10 +27,14 @@ mod ledger;
 
 mod feed;
 mod follower;
+mod mailbox;
 
+mod aside;
 mod desk;
 mod hold;
+mod holders;
 mod recorder;
+mod sight;
 mod watch;
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::desk::{self, Ask, Desk};
 use super::hold::{Leave, Standing};
 use super::list;
+use super::mailbox::Mailbox;
 use super::stream::Trouble;
 use super::watch::Order;
 use super::{Error, Feed, Hold, Served, Tape, kind};
@@ -127,9 +128,9 @@ impl Recorder {
     }
 
     fn open(&self, query: Query, pipeline: Pipeline) -> Result<Feed, Error> {
-        let (order, updates) = mpsc::unbounded_channel();
-        self.ask(query, Order::Follow(order))?;
-        Ok(Feed::new(updates, pipeline, Leave(self.left.clone())))
+        let (mailbox, letters) = Mailbox::new();
+        self.ask(query, Order::Follow(mailbox))?;
+        Ok(Feed::new(letters, pipeline, Leave(self.left.clone())))
     }
 
     fn ask(&self, query: Query, order: Order) -> Result<(), Error> {

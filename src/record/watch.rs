@@ -6,25 +6,28 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use kube::Client;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch as signal};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
+use super::aside::Job;
 use super::desk::Ask;
 use super::follower::{Followers, Update};
 use super::hold::Standing;
-use super::inquiry::{EXPLAIN, Inquiry, Purpose};
+use super::holders::Holders;
+use super::inquiry::{Inquiry, Purpose};
 use super::ledger::Ledger;
-use super::list::{FIRST_WAIT, LONGEST_WAIT, Listing, Roll, is_secret, list, patient_list, patient_roll};
+use super::line::Told;
+use super::list::{FIRST_WAIT, LONGEST_WAIT, Listing, is_secret, list};
+use super::mailbox::Mailbox;
 use super::object::{Object, number};
 use super::query::Address;
-use super::stream::{self, Lines, Trouble, refusal};
+use super::sight::{Missing, Sight, Spell};
+use super::stream::{self, Lines, Trouble};
 use super::walk::{self, Walked};
 use super::{Confirmed, Error, kind};
 use crate::clock::Elapsed;
-use crate::event::{Armed, Class, Difference, How};
+use crate::event::{Armed, Class, How};
 use crate::plan::Query;
 use crate::text;
 
@@ -33,20 +36,17 @@ use crate::text;
 /// (`apiserver/pkg/storage/cacher`, `defaultBookmarkFrequency`).
 const SILENCE: Duration = Duration::from_secs(75);
 
-/// A watch that the server ended in an orderly way, as it does every few minutes, and that is open
-/// again after this is not called late.
-const PROMPT: Duration = Duration::from_millis(250);
+/// How long a stream that was opened again after trouble may show nothing before it is believed.
+/// A server that has forgotten the version says so in its first line, at once.
+const PROOF: Duration = Duration::from_secs(1);
 
 /// How long a server that allowed a watch may refuse it after a restart.
 const STARTING: Duration = Duration::from_secs(15);
 
-/// How long a list beside the watch is asked for when nobody else waits for it.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// What is asked of a watch.
 pub(super) enum Order {
     /// Somebody wants every version.
-    Follow(mpsc::UnboundedSender<Update>),
+    Follow(Mailbox),
     /// Somebody wants it to be live.
     Hold(signal::Sender<Standing>),
     /// A window closes.
@@ -77,7 +77,7 @@ pub(super) struct Opening {
 /// Serves one query to all who need it, until nobody does.
 pub(super) async fn run(opening: Opening) {
     let Opening { client, query, ledger, orders, desk, left } = opening;
-    let seen_at = ledger.now();
+    let sight = Sight::new(ledger.now());
     let mut watch = Watch {
         client,
         query,
@@ -85,7 +85,7 @@ pub(super) async fn run(opening: Opening) {
         left,
         ledger,
         followers: Followers::default(),
-        holders: Vec::new(),
+        holders: Holders::default(),
         jobs: FuturesUnordered::new(),
         inquiries: Vec::new(),
         next: 0,
@@ -93,11 +93,7 @@ pub(super) async fn run(opening: Opening) {
         live: None,
         served: None,
         established: false,
-        seen_at,
-        agreed_at: seen_at,
-        blind: None,
-        missing: None,
-        relist: None,
+        sight,
         access: Access::Unknown,
         ending: false,
     };
@@ -107,7 +103,7 @@ pub(super) async fn run(opening: Opening) {
     watch.orders.close();
     while let Some(order) = watch.orders.recv().await {
         match (&refusal, order, desk.upgrade()) {
-            (Some(error), Order::Follow(to), _) => drop(to.send(Update::Refused(error.clone()))),
+            (Some(error), Order::Follow(to), _) => to.force(Update::Refused(error.clone())),
             (Some(error), Order::Hold(to), _) => drop(to.send(Standing::Refused(error.clone()))),
             (None, order, Some(desk)) if order.opens() => drop(desk.send(Ask { query: watch.query.clone(), order })),
             (_, _, _) => {}
@@ -129,75 +125,40 @@ pub(super) async fn run(opening: Opening) {
 /// | 410, a line that can't be understood, the kind was gone | gap | its last line | the next list |
 /// | a list beside it has what it never showed | gap | the last list that agreed | the next list |
 /// | a kind came to be served, with objects already in its first list | gap | the definition was established | that list |
-struct Watch {
-    client: Client,
-    query: Query,
-    orders: mpsc::UnboundedReceiver<Order>,
-    left: broadcast::Receiver<()>,
-    ledger: Ledger,
-    followers: Followers,
-    holders: Vec<Holder>,
+pub(super) struct Watch {
+    pub(super) client: Client,
+    pub(super) query: Query,
+    pub(super) orders: mpsc::UnboundedReceiver<Order>,
+    pub(super) left: broadcast::Receiver<()>,
+    pub(super) ledger: Ledger,
+    pub(super) followers: Followers,
+    pub(super) holders: Holders,
     /// Lists made beside the watch.
-    jobs: FuturesUnordered<BoxFuture<'static, Job>>,
-    inquiries: Vec<Inquiry>,
+    pub(super) jobs: FuturesUnordered<BoxFuture<'static, Job>>,
+    pub(super) inquiries: Vec<Inquiry>,
     /// The number of the next follower, holder or inquiry.
-    next: u64,
+    pub(super) next: u64,
     /// Whether the watch's own list has begun: who comes later gets one for itself.
-    listed: bool,
+    pub(super) listed: bool,
     /// The version it has reached, once it has been listed.
-    live: Option<String>,
+    pub(super) live: Option<String>,
     /// Whether the kind was served when it was last looked for.
-    served: Option<bool>,
+    pub(super) served: Option<bool>,
     /// Whether its definition was seen to be established since it was not.
-    established: bool,
-    /// The last moment at which it surely saw.
-    seen_at: Elapsed,
-    /// The last moment at which a list had nothing that it had not shown.
-    agreed_at: Elapsed,
-    /// Since when it has not been seeing, and why.
-    blind: Option<Blind>,
-    /// From when on versions may be missing: told with the next list.
-    missing: Option<Missing>,
-    /// Why it has to list anew.
-    relist: Option<Missing>,
-    access: Access,
+    pub(super) established: bool,
+    pub(super) sight: Sight,
+    pub(super) access: Access,
     /// The run is over.
-    ending: bool,
-}
-
-/// Somebody who needs the watch to be live.
-struct Holder {
-    number: u64,
-    to: signal::Sender<Standing>,
+    pub(super) ending: bool,
 }
 
 /// Whether the server lets it look.
 #[derive(Clone, Copy)]
-enum Access {
+pub(super) enum Access {
     Unknown,
     Granted,
     /// It did, and does not since.
     RefusedSince(Instant),
-}
-
-struct Blind {
-    from: Elapsed,
-    reason: String,
-    /// The server ended the watch in an orderly way, and nothing went wrong since.
-    orderly: bool,
-}
-
-struct Missing {
-    from: Elapsed,
-    reason: String,
-    /// Nothing was missed if the next list is empty.
-    unless_empty: bool,
-}
-
-/// The outcome of a list made beside the watch.
-enum Job {
-    List(u64, Result<Listing, Error>),
-    Roll(u64, Result<Roll, Error>),
 }
 
 /// How one stream ended.
@@ -213,35 +174,7 @@ enum End {
 }
 
 /// The watch ends: nobody needs it any more, or the server refused.
-struct Ended(Option<Error>);
-
-/// One line of a watch.
-#[derive(Deserialize)]
-struct Line<'l> {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(borrow)]
-    object: &'l RawValue,
-}
-
-/// As much as is needed of a bookmark.
-#[derive(Deserialize)]
-struct Bookmark {
-    metadata: Mark,
-}
-
-#[derive(Deserialize)]
-struct Mark {
-    #[serde(rename = "resourceVersion")]
-    version: String,
-}
-
-/// An error in the place of an object.
-#[derive(Deserialize)]
-struct Status {
-    code: Option<u16>,
-    message: Option<String>,
-}
+pub(super) struct Ended(pub(super) Option<Error>);
 
 impl Watch {
     async fn serve(&mut self) -> Result<Infallible, Ended> {
@@ -256,7 +189,7 @@ impl Watch {
                 Ok(listing) => {
                     self.heal();
                     self.take_list(listing, asked).await?;
-                    self.missing = Some(self.follow(&address).await?);
+                    self.sight.missing = Some(self.follow(&address).await?);
                     wait = FIRST_WAIT;
                     continue;
                 }
@@ -287,12 +220,11 @@ impl Watch {
                     if self.served.replace(false) != Some(false) {
                         self.take_list(Listing::nothing(), asked).await?;
                     }
-                    self.seen_at = now;
+                    self.sight.saw(now);
                     for number in self.followers.waiting() {
                         self.list_for(number);
                     }
-                    let holders: Vec<u64> = self.holders.iter().map(|holder| holder.number).collect();
-                    for holder in holders {
+                    for holder in self.holders.since(0) {
                         self.arm(holder);
                     }
                     if !self.established {
@@ -317,14 +249,14 @@ impl Watch {
     /// Until this moment the kind was surely not served: what its first list has was missed from here on.
     fn not_served_until(&mut self, at: Elapsed) {
         let reason = format!("`{}` came to be served, and its first list was not empty", self.query.resource);
-        self.missing = Some(Missing { from: at, reason, unless_empty: true });
+        self.sight.missing = Some(Missing { from: at, reason, unless_empty: true });
     }
 
     /// Watches from the version reached on, resuming, until versions may be missing.
     async fn follow(&mut self, address: &Address) -> Result<Missing, Ended> {
         let mut wait = FIRST_WAIT;
         loop {
-            if let Some(missing) = self.relist.take() {
+            if let Some(missing) = self.sight.relist.take() {
                 return Ok(missing);
             }
             let reached = self.live.clone().expect("a watch is followed from its list on");
@@ -333,7 +265,6 @@ impl Watch {
             let end = match opened {
                 Ok(lines) => {
                     self.heal();
-                    self.resume();
                     self.read(lines).await?
                 }
                 Err(trouble) => End::Trouble(trouble),
@@ -341,7 +272,7 @@ impl Watch {
             match end {
                 // A watch ends now and then; it goes on from the version it reached.
                 End::Over { progress } => {
-                    self.seen_at = self.ledger.now();
+                    self.sight.saw(self.ledger.now());
                     self.lose_sight("the API server ended the watch".to_owned(), true);
                     if progress {
                         wait = FIRST_WAIT;
@@ -376,10 +307,15 @@ impl Watch {
 
     /// Reads one stream to its end.
     async fn read(&mut self, mut lines: Lines) -> Result<End, Ended> {
+        let opened = self.ledger.now();
+        let mut proof = self.sight.wants_proof().then(|| Instant::now() + PROOF);
+        if proof.is_none() {
+            self.resume(opened);
+        }
         let mut progress = false;
         let mut silent = Instant::now() + SILENCE;
         loop {
-            if let Some(missing) = self.relist.take() {
+            if let Some(missing) = self.sight.relist.take() {
                 return Ok(End::Missed(missing));
             }
             tokio::select! {
@@ -395,16 +331,23 @@ impl Watch {
                     progress = true;
                     silent = Instant::now() + SILENCE;
                     match self.take(&line) {
-                        Ok(()) => self.seen_at = self.ledger.now(),
+                        Ok(()) => self.sight.saw(self.ledger.now()),
                         Err(Trouble::Error(Error::Undecodable(said))) => {
                             return Ok(End::Missed(self.not_understood(&said)));
                         }
                         Err(trouble) => return Ok(End::Trouble(trouble)),
                     }
+                    if proof.take().is_some() {
+                        self.resume(opened);
+                    }
                     self.conclude();
                     if self.ending {
                         self.is_needed()?;
                     }
+                }
+                () = maybe(proof.map(sleep_until)) => {
+                    proof = None;
+                    self.resume(opened);
                 }
                 () = sleep_until(silent) => return Ok(End::Silent),
             }
@@ -413,26 +356,10 @@ impl Watch {
 
     /// One line of the watch.
     fn take(&mut self, line: &[u8]) -> Result<(), Trouble> {
-        let undecodable = |error: serde_json::Error| Trouble::from(Error::Undecodable(error.to_string()));
-        let Line { kind, object } = serde_json::from_slice(line).map_err(undecodable)?;
-        let how = match kind.as_str() {
-            "ADDED" => How::Added,
-            "MODIFIED" => How::Modified,
-            "DELETED" => How::Deleted,
-            "BOOKMARK" => {
-                let mark: Bookmark = serde_json::from_str(object.get()).map_err(undecodable)?;
-                self.live = Some(mark.metadata.version);
-                return Ok(());
-            }
-            "ERROR" => {
-                let status: Status = serde_json::from_str(object.get()).map_err(undecodable)?;
-                let code = status.code.and_then(|code| http::StatusCode::from_u16(code).ok());
-                let said = status.message.unwrap_or_else(|| "the watch ended with an error".to_owned());
-                return Err(refusal(code.unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR), said));
-            }
-            other => return Err(Error::Undecodable(format!("an event has the type `{other}`")).into()),
-        };
-        self.bring(Object::read(object.get(), is_secret(&self.query), None)?, how);
+        match Told::read(line, is_secret(&self.query))? {
+            Told::Version(object, how) => self.bring(*object, how),
+            Told::Reached(version) => self.live = Some(version),
+        }
         Ok(())
     }
 
@@ -444,7 +371,8 @@ impl Watch {
         for inquiry in &mut self.inquiries {
             inquiry.saw(&object.key, object.number(), &self.ledger);
         }
-        self.followers.tell(&Update::Version { object: Arc::new(object), deleted: how == How::Deleted });
+        let behind = self.followers.tell(&Update::Version { object: Arc::new(object), deleted: how == How::Deleted });
+        self.let_read(behind);
     }
 
     /// The server does not serve a watch from the version reached: whether every version since could be
@@ -463,9 +391,7 @@ impl Watch {
             if steps == 1 { "was" } else { "were" },
         );
         self.lose_sight(read.clone(), false);
-        if let Some(blind) = self.blind.as_mut().filter(|blind| blind.reason != read) {
-            blind.reason = format!("{}; then {read}", blind.reason);
-        }
+        self.sight.add(&read);
         for (object, how) in changes {
             self.bring(object, how);
         }
@@ -476,7 +402,8 @@ impl Watch {
     /// A list of the watch's own is there: what is new in it goes on the tape, then the gap that it
     /// ends, then to those who wait.
     async fn take_list(&mut self, listing: Listing, asked: u64) -> Result<(), Ended> {
-        let mut missing = self.missing.take().filter(|missing| !(missing.unless_empty && listing.objects.is_empty()));
+        let mut missing =
+            self.sight.missing.take().filter(|missing| !(missing.unless_empty && listing.objects.is_empty()));
         if let Some(from) = self.ledger.behind_since() {
             let reason = "the journal could not keep up, and versions were left out".to_owned();
             let before = missing.get_or_insert(Missing { from, reason, unless_empty: false });
@@ -494,24 +421,18 @@ impl Watch {
             self.ledger.gap(missing.from, &missing.reason, changed);
         }
         let first = self.live.replace(listing.version.clone()).is_none();
-        self.seen_at = self.ledger.now();
-        self.agreed_at = self.seen_at;
-        self.blind = None;
-        self.relist = None;
+        self.sight.listed(self.ledger.now());
         // What was asked to find out is known now.
-        self.inquiries.retain(|inquiry| !matches!(inquiry.purpose, Purpose::CatchUp { .. }));
+        self.inquiries.retain(|inquiry| !matches!(inquiry.purpose, Purpose::CatchUp(_)));
         let version = number(&listing.version).unwrap_or(0);
         for inquiry in &mut self.inquiries {
             inquiry.listed(version, &self.ledger);
         }
-        self.followers.announce(&listing, !first && missing.is_some(), asked);
+        let behind = self.followers.announce(&listing, !first && missing.is_some(), asked);
+        self.let_read(behind);
         let armed = Armed { watch: self.ledger.watch(), version: listing.version };
-        for holder in self.holders.iter().filter(|holder| holder.number < asked) {
-            holder.opened(&armed);
-        }
-        let later: Vec<u64> =
-            self.holders.iter().filter(|holder| holder.number >= asked).map(|holder| holder.number).collect();
-        for holder in later {
+        self.holders.open_before(asked, &armed);
+        for holder in self.holders.since(asked) {
             self.arm(holder);
         }
         self.conclude();
@@ -547,7 +468,7 @@ impl Watch {
             }
             Ok(()) | Err(RecvError::Lagged(_)) = self.left.recv() => {
                 self.followers.forget_gone();
-                self.holders.retain(|holder| !holder.to.is_closed());
+                self.holders.forget_gone();
                 self.is_needed()
             }
             () = maybe(drained) => {
@@ -562,202 +483,33 @@ impl Watch {
         }
     }
 
-    fn obey(&mut self, order: Option<Order>) -> Result<(), Ended> {
-        let number = self.next;
-        self.next += 1;
-        match order.ok_or(Ended(None))? {
-            Order::Follow(to) => {
-                self.followers.admit(number, to);
-                if self.listed {
-                    self.list_for(number);
-                }
-            }
-            Order::Hold(to) => {
-                self.holders.push(Holder { number, to });
-                if self.listed && self.live.is_some() {
-                    self.arm(number);
-                }
-            }
-            Order::Confirm(to) => self.inquire(Purpose::Close(to)),
-            Order::StoodStill(still) => {
-                let from = Elapsed(self.ledger.now().0.saturating_sub(Elapsed::from(still).0)).max(self.agreed_at);
-                if self.live.is_some() && self.blind.is_none() {
-                    self.catch_up(from, format!("this process stood still for {}", text::duration(still)));
-                }
-            }
-            Order::Finish => {
-                self.ending = true;
-                if self.live.is_none() {
-                    return Err(Ended(None));
-                }
-                self.inquire(Purpose::Finish);
-            }
-        }
-        Ok(())
-    }
-
-    fn did(&mut self, job: Job) {
-        let (number, roll) = match job {
-            Job::List(number, listing) => return self.followers.hand_over(number, listing),
-            Job::Roll(number, roll) => (number, roll),
-        };
-        let Some(place) = self.inquiries.iter().position(|inquiry| inquiry.number == number) else { return };
-        match roll {
-            Ok(roll) => {
-                let version = roll.version.clone();
-                let inquiry = &mut self.inquiries[place];
-                inquiry.answer(roll, &self.ledger);
-                if let Purpose::Close(to) = &mut inquiry.purpose {
-                    let (gone, _) = oneshot::channel();
-                    let confirmed = Confirmed { watch: self.ledger.watch(), version };
-                    let _ = std::mem::replace(to, gone).send(Ok(confirmed));
-                }
-                self.conclude();
-            }
-            Err(error) => {
-                let inquiry = self.inquiries.remove(place);
-                match inquiry.purpose {
-                    Purpose::Close(to) => drop(to.send(Err(error))),
-                    // The watch itself finds out what is the matter.
-                    Purpose::Arm(holder) => self.arm(holder),
-                    Purpose::CatchUp { from, reason } => self.catch_up(from, reason),
-                    Purpose::Finish => {}
-                }
-            }
-        }
-    }
-
-    /// Ends every inquiry that has its answer.
-    fn conclude(&mut self) {
-        // A watch that does not see has not caught up, and can't be armed.
-        let sees = self.blind.is_none();
-        while let Some(place) = self.inquiries.iter().position(|inquiry| {
-            inquiry.agrees() && (sees || matches!(inquiry.purpose, Purpose::Close(_) | Purpose::Finish))
-        }) {
-            let inquiry = self.inquiries.remove(place);
-            let version = inquiry.version().unwrap_or_default().to_owned();
-            self.agreed_at = self.ledger.now();
-            match inquiry.purpose {
-                Purpose::Close(_) | Purpose::Finish => {
-                    self.ledger.confirmed(&version, Vec::new());
-                    self.ledger.cut_gap();
-                }
-                Purpose::Arm(number) => {
-                    let armed = Armed { watch: self.ledger.watch(), version };
-                    if let Some(holder) = self.holders.iter().find(|holder| holder.number == number) {
-                        holder.opened(&armed);
-                    }
-                }
-                Purpose::CatchUp { from, reason } => self.ledger.late(from, &reason),
-            }
-        }
-    }
-
-    /// The time for explaining is over for some inquiry.
-    fn time_is_over(&mut self) {
-        let now = Instant::now();
-        while let Some(place) =
-            self.inquiries.iter().position(|inquiry| inquiry.until().is_some_and(|until| until <= now))
-        {
-            let inquiry = self.inquiries.remove(place);
-            let differences = inquiry.differences(&self.ledger);
-            let version = inquiry.version().unwrap_or_default().to_owned();
-            match inquiry.purpose {
-                Purpose::Close(_) | Purpose::Finish => {
-                    let differ = differences.first().map(|first| differs(&version, first));
-                    self.ledger.confirmed(&version, differences);
-                    self.ledger.cut_gap();
-                    if let Some(reason) = differ {
-                        self.list_anew(self.agreed_at, reason);
-                    }
-                }
-                Purpose::Arm(holder) => {
-                    match differences.first() {
-                        // The holder is armed with the next list.
-                        Some(first) if self.blind.is_none() => self.list_anew(self.agreed_at, differs(&version, first)),
-                        Some(_) | None => self.arm(holder),
-                    }
-                }
-                Purpose::CatchUp { from, reason } => match differences.first() {
-                    Some(first) => self.list_anew(from, format!("{reason}; {}", differs(&version, first))),
-                    None => self.catch_up(from, reason),
-                },
-            }
-        }
-    }
-
-    /// The watch has not shown all there is: it is left and begins again with a list.
-    fn list_anew(&mut self, from: Elapsed, reason: String) {
-        if self.ending {
-            self.ledger.gap(from, &reason, true);
-        } else if self.served == Some(true) {
-            self.relist.get_or_insert(Missing { from, reason, unless_empty: false });
-        }
-    }
-
-    /// The watch stood still or was away: late, once a list shows that it has caught up.
-    fn catch_up(&mut self, from: Elapsed, reason: String) {
-        self.inquire(Purpose::CatchUp { from, reason });
-    }
-
-    fn arm(&mut self, holder: u64) {
-        let waits = |held: &Holder| held.number == holder && matches!(*held.to.borrow(), Standing::Opening);
-        let asked = |inquiry: &Inquiry| matches!(inquiry.purpose, Purpose::Arm(number) if number == holder);
-        if self.holders.iter().any(waits) && !self.inquiries.iter().any(asked) {
-            self.inquire(Purpose::Arm(holder));
-        }
-    }
-
-    /// Asks for a list beside the watch.
-    fn inquire(&mut self, purpose: Purpose) {
-        let number = self.next;
-        self.next += 1;
-        let patience = if matches!(purpose, Purpose::Finish) { EXPLAIN } else { PATIENCE };
-        self.inquiries.push(Inquiry::new(number, purpose));
-        let (client, query) = (self.client.clone(), self.query.clone());
-        self.jobs.push(Box::pin(async move {
-            let roll = timeout(patience, patient_roll(client, query)).await;
-            Job::Roll(number, roll.unwrap_or_else(|_| Err(Error::Unreachable(no_list(patience)))))
-        }));
-    }
-
-    /// The stream is open.
-    fn resume(&mut self) {
-        if let Some(Blind { from, reason, orderly }) = self.blind.take() {
-            let away = self.ledger.now().since(from).duration();
-            if !orderly || away > PROMPT {
-                self.catch_up(from, reason);
-            }
+    /// The stream is open since then.
+    fn resume(&mut self, opened: Elapsed) {
+        if let Some(spell) = self.sight.regain(opened) {
+            self.catch_up(spell);
         }
         self.conclude();
     }
 
     /// The stream is not open any more.
     fn lose_sight(&mut self, reason: String, orderly: bool) {
-        let mut blind = match self.blind.take() {
-            Some(before) if before.orderly => {
-                Blind { reason: format!("{}; then {reason}", before.reason), orderly, ..before }
-            }
-            Some(before) => before,
-            None => Blind { from: self.seen_at, reason, orderly },
-        };
+        let (before, others) = std::mem::take(&mut self.inquiries)
+            .into_iter()
+            .partition::<Vec<_>, _>(|inquiry| matches!(inquiry.purpose, Purpose::CatchUp(_)));
+        self.inquiries = others;
         // It had not caught up yet: all of that is one spell.
-        self.inquiries.retain(|inquiry| match &inquiry.purpose {
-            Purpose::CatchUp { from, reason } => {
-                blind = Blind { from: blind.from.min(*from), reason: reason.clone(), orderly: false };
-                false
-            }
-            Purpose::Close(_) | Purpose::Arm(_) | Purpose::Finish => true,
+        let spells = before.into_iter().filter_map(|inquiry| match inquiry.purpose {
+            Purpose::CatchUp(spell) => Some(spell),
+            Purpose::Close(_) | Purpose::Arm(_) | Purpose::Join { .. } | Purpose::Finish => None,
         });
-        self.blind = Some(blind);
+        self.sight.lose(reason, orderly, spells.collect());
     }
 
     /// Versions may be missing since it last saw.
     fn missed(&mut self, reason: String) -> Missing {
         // A spell that was not over yet is a part of it.
         self.lose_sight(reason.clone(), false);
-        let from = self.blind.take().map_or(self.seen_at, |blind| blind.from);
-        Missing { from, reason, unless_empty: false }
+        Missing { from: self.sight.missed(), reason, unless_empty: false }
     }
 
     fn not_understood(&mut self, said: &str) -> Missing {
@@ -768,12 +520,6 @@ impl Watch {
     fn begin_list(&mut self) -> u64 {
         self.listed = true;
         self.next
-    }
-
-    /// Has a list made for one follower.
-    fn list_for(&mut self, number: u64) {
-        let (client, query) = (self.client.clone(), self.query.clone());
-        self.jobs.push(Box::pin(async move { Job::List(number, patient_list(client, query).await) }));
     }
 
     /// Trouble that may pass is told once; a definite no ends the watch.
@@ -806,7 +552,7 @@ impl Watch {
     }
 
     /// Without anybody who needs it the watch ends.
-    fn is_needed(&self) -> Result<(), Ended> {
+    pub(super) fn is_needed(&self) -> Result<(), Ended> {
         let asked = |inquiry: &Inquiry| matches!(inquiry.purpose, Purpose::Close(_) | Purpose::Finish);
         let open = self.inquiries.iter().any(asked);
         let held = !self.followers.is_empty() || !self.holders.is_empty() || !self.orders.is_empty();
@@ -815,52 +561,24 @@ impl Watch {
 
     /// The last words.
     fn part(&mut self, refusal: Option<&Error>) {
-        if let Some(missing) =
-            self.relist.take().or_else(|| self.missing.take().filter(|missing| !missing.unless_empty))
-        {
-            self.ledger.gap(missing.from, &missing.reason, true);
-        } else if let Some(blind) = self.blind.take() {
-            self.ledger.gap(blind.from, &blind.reason, true);
+        if let Some(Spell { from, reason }) = self.sight.left() {
+            self.ledger.gap(from, &reason, true);
         } else if let Some(error) = refusal.filter(|_| self.live.is_some()) {
-            self.ledger.gap(self.seen_at, &error.to_string(), true);
+            self.ledger.gap(self.sight.seen_at(), &error.to_string(), true);
         }
         for inquiry in self.inquiries.drain(..) {
             match (inquiry.purpose, refusal) {
                 (Purpose::Close(to), Some(error)) => drop(to.send(Err(error.clone()))),
-                (Purpose::CatchUp { from, reason }, _) => self.ledger.late(from, &reason),
-                (Purpose::Close(_) | Purpose::Arm(_) | Purpose::Finish, _) => {}
+                (Purpose::CatchUp(Spell { from, reason }), _) => self.ledger.late(from, &reason),
+                (Purpose::Close(_) | Purpose::Arm(_) | Purpose::Join { .. } | Purpose::Finish, _) => {}
             }
         }
         self.ledger.close();
         if let Some(error) = refusal {
             self.followers.refused(error);
-            for holder in self.holders.drain(..) {
-                holder.to.send_replace(Standing::Refused(error.clone()));
-            }
+            self.holders.refused(error);
         }
     }
-}
-
-impl Holder {
-    /// The watch is live. Only the first time counts: from there on everything was recorded.
-    fn opened(&self, armed: &Armed) {
-        self.to.send_if_modified(|standing| {
-            let opens = matches!(standing, Standing::Opening);
-            if opens {
-                *standing = Standing::Live(armed.clone());
-            }
-            opens
-        });
-    }
-}
-
-/// Why a list beside the watch makes a gap.
-fn differs(version: &str, first: &Difference) -> String {
-    format!("a list (version {version}) is not what the watch has shown: `{}`: {}", first.object.name, first.say)
-}
-
-fn no_list(patience: Duration) -> String {
-    format!("no list was to be had within {}", text::duration(patience))
 }
 
 /// A future that may not be there; then it never ends.

@@ -15,10 +15,12 @@ use crate::record::{Fact, Recorder, Tape};
 use crate::sim::{Api, Options};
 
 /// What becomes of a line of a watch on its way.
-enum Way {
+pub(super) enum Way {
     Passes,
     IsLost,
     IsGarbled,
+    /// So many seconds after the one before it.
+    ComesLater(u64),
 }
 
 /// A client whose watches go through somebody who looks at every line.
@@ -29,21 +31,31 @@ fn between(inner: Client, way: impl Fn(&str) -> Way + Clone + Send + Sync + 'sta
             let watches = request.uri().query().is_some_and(|query| query.contains("watch=true"));
             let (parts, body) = inner.send(request).await?.into_parts();
             let lines = body.into_data_stream().filter_map(move |chunk| {
+                let mut later = 0;
                 let text = chunk.as_ref().map(|line| String::from_utf8_lossy(line).into_owned()).unwrap_or_default();
                 let chunk = match (watches, way(&text)) {
                     (false, _) | (true, Way::Passes) => Some(chunk.map(Frame::data)),
                     (true, Way::IsLost) => None,
+                    (true, Way::ComesLater(seconds)) => {
+                        later = seconds;
+                        Some(chunk.map(Frame::data))
+                    }
                     (true, Way::IsGarbled) => Some(Ok(Frame::data(Bytes::from_static(b"{\"type\": nonsense\n")))),
                 };
-                std::future::ready(chunk)
+                async move {
+                    if later > 0 {
+                        seconds(later).await;
+                    }
+                    chunk
+                }
             });
-            Ok::<_, kube::Error>(http::Response::from_parts(parts, StreamBody::new(lines)))
+            Ok::<_, kube::Error>(http::Response::from_parts(parts, StreamBody::new(Box::pin(lines))))
         }
     });
     Client::new(service, "default")
 }
 
-fn bench(way: impl Fn(&str) -> Way + Clone + Send + Sync + 'static) -> Bench {
+pub(super) fn bench(way: impl Fn(&str) -> Way + Clone + Send + Sync + 'static) -> Bench {
     let api = Api::new(Options::new());
     // Without a connection each line is one chunk.
     let client = between(api.direct_client(), way);
@@ -152,7 +164,7 @@ async fn a_watch_that_goes_silent_without_closing_is_found_within_75_seconds() {
     insta::assert_snapshot!(bench.told(), @r#"
     0 listed a v9 ~ {"n":"3"}
     0 listed v9: 1, gone []
-    0 gap 365.0-450.0s, changed true: nothing came for 1m15s, not even a bookmark; a list (version 9) is not what the watch has shown: `a`: it is there in version 9, and the watch has shown version 8 as its last
+    0 gap 365.0-451.0s, changed true: nothing came for 1m15s, not even a bookmark; a list (version 9) is not what the watch has shown: `a`: it is there in version 9, and the watch has shown version 8 as its last
     "#);
 }
 

@@ -223,7 +223,7 @@ async fn an_api_server_that_was_restarted_has_forgotten_and_its_store_has_not() 
     0 deleted gone v12 ~ null
     0 added short v13 = {"n":"0"}
     0 deleted short v14 ~ null
-    0 late 0.0-40.5s: error reading a body from connection: unexpected EOF during chunk size line; then the API server's cache did not reach back to version 9 (410 Gone), and 5 versions of the store since then were read one by one
+    0 late 0.0-41.5s: error reading a body from connection: unexpected EOF during chunk size line; then the API server's cache did not reach back to version 9 (410 Gone), and 5 versions of the store since then were read one by one
     0 modified same v15 ~ {"n":"1"}
     0 confirmed v15
     "#);

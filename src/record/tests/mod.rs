@@ -1,5 +1,6 @@
 //! Watches on the embedded API server, in virtual time: what goes on the tape.
 
+mod feeds;
 mod gaps;
 mod live;
 
