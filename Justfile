@@ -64,7 +64,7 @@ check-rust:
 
 [private]
 check-scripts: (need "shellcheck" "the scripts")
-    @! command -v shellcheck >/dev/null || shellcheck -x -a justw .ci/run lab/up lab/down lab/status lab/apiserver lab/test lab/with lab/helm3 lab/*/build
+    @! command -v shellcheck >/dev/null || shellcheck -x -a justw .ci/run lab/up lab/down lab/status lab/apiserver lab/etcd lab/test lab/with lab/helm3 lab/*/build
 
 [private]
 check-generated:

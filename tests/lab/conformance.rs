@@ -114,6 +114,7 @@ impl Place for Lab {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_recording_is_what_the_real_server_says() {
+    let _steady = crate::steady().await;
     let path = std::env::var("LARIAT_LAB_KUBECONFIG").expect("`just lab-test` names the lab's kubeconfig");
     let kubeconfig = kube::config::Kubeconfig::read_from(path).expect("the lab's kubeconfig can be read");
     let options = kube::config::KubeConfigOptions { context: Some("lab".to_owned()), ..Default::default() };

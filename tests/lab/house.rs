@@ -15,6 +15,7 @@ fn output_of(program: &str, arguments: &[&str]) -> String {
 
 #[test]
 fn three_nodes_are_ready() {
+    let _steady = crate::steadily();
     let ready = output_of(
         "kubectl",
         &[

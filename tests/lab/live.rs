@@ -65,6 +65,7 @@ async fn connect(helm: &str, cache: &Path) -> Live {
 
 #[tokio::test]
 async fn the_lab_is_known() {
+    let _steady = crate::steady().await;
     let cache = tempfile::tempdir().expect("a folder can be made");
     let live = connect("helm", cache.path()).await;
     let identity = live.identity().expect("a real cluster has an identity");
@@ -84,6 +85,7 @@ async fn helm_three_on_a_release_of_its_own() {
 }
 
 async fn life_of_a_release(binary: &str, namespace: &str) {
+    let _steady = crate::steady().await;
     let folder = tempfile::tempdir().expect("a folder can be made");
     let chart = |version: &str| {
         let chart = folder.path().join(version);

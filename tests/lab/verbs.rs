@@ -15,10 +15,11 @@ use lariat::plan::{self, Body, Plan, Recorded, Settings};
 use lariat::record::{Recorder, Tape};
 use lariat::step::{self, Done, Error, Memory, RunFacts, Said, StepContext};
 use serde_json::{Map, Value};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use crate::way::Way;
 
 const PLAN: &str = r#"
 [plan]
@@ -252,52 +253,14 @@ fn kubeconfig() -> PathBuf {
     std::env::var_os("LARIAT_LAB_KUBECONFIG").expect("`just lab-test` names the lab's kubeconfig").into()
 }
 
-/// A way to the API server that can be cut, while the server goes on for everybody else.
-struct Way {
-    port: u16,
-    server: String,
-    running: tokio::task::JoinHandle<()>,
-}
-
-impl Way {
-    async fn open(server: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let port = listener.local_addr().expect("it listens").port();
-        let running = tokio::spawn(pass_on(listener, server.clone()));
-        Self { port, server, running }
-    }
-
-    /// Breaks every connection and refuses new ones for a while.
-    async fn cut(&mut self, span: Duration) {
-        self.running.abort();
-        let _ = (&mut self.running).await;
-        tokio::time::sleep(span).await;
-        let listener = TcpListener::bind(("127.0.0.1", self.port)).await.expect("the port is free again");
-        self.running = tokio::spawn(pass_on(listener, self.server.clone()));
-    }
-}
-
-async fn pass_on(listener: TcpListener, server: String) {
-    let mut connections = tokio::task::JoinSet::new();
-    while let Ok((mut ours, _)) = listener.accept().await {
-        let server = server.clone();
-        connections.spawn(async move {
-            if let Ok(mut theirs) = TcpStream::connect(server).await {
-                let _ = tokio::io::copy_bidirectional(&mut ours, &mut theirs).await;
-            }
-        });
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wait_and_a_steady_io_outlive_an_api_server_that_is_away() {
+    let _steady = crate::steady().await;
     let text = std::fs::read_to_string(kubeconfig()).expect("the lab's kubeconfig can be read");
-    let (_, rest) = text.split_once("server: https://").expect("the lab's kubeconfig names its server");
-    let server = rest.split_whitespace().next().expect("the server has an address").to_owned();
-    let mut way = Way::open(server.clone()).await;
+    let (mut way, text) = Way::beside(&text).await;
     let folder = tempfile::tempdir().expect("a folder can be made");
     let cut_off = folder.path().join("kubeconfig");
-    std::fs::write(&cut_off, text.replace(&server, &format!("127.0.0.1:{}", way.port))).expect("a file can be written");
+    std::fs::write(&cut_off, text).expect("a file can be written");
 
     let mut near = Lab::new(OUTAGE, kubeconfig()).await;
     let far = Lab::new(OUTAGE, cut_off).await;
@@ -333,6 +296,7 @@ async fn a_wait_and_a_steady_io_outlive_an_api_server_that_is_away() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_cluster_verb_on_real_pods() {
+    let _steady = crate::steady().await;
     let mut lab = Lab::new(PLAN, kubeconfig()).await;
     lab.pass("namespace").await;
     let story = std::panic::AssertUnwindSafe(story(&mut lab));
