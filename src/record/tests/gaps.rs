@@ -10,9 +10,10 @@ use kube::client::Body;
 use serde_json::json;
 
 use super::{Bench, line, maps, query, seconds, soon};
+use crate::clock::Clock;
 use crate::event::EventKind;
 use crate::record::{Fact, Recorder, Tape};
-use crate::sim::{Api, Options};
+use crate::sim::{Api, Ending, Options};
 
 /// What becomes of a line of a watch on its way.
 pub(super) enum Way {
@@ -186,6 +187,69 @@ async fn a_process_that_stood_still_is_late() {
     0 late 9.0-30.0s: this process stood still for 21.0s
     0 modified a v8 ~ {"n":"2"}
     "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_stood_still_for_too_long_has_a_gap_only_if_the_version_is_forgotten() {
+    let bench = Bench::new();
+    bench.map("a", &json!({ "n": "1" }));
+    let hold = bench.recorder.hold(maps()).unwrap();
+    soon(hold.synced()).await.unwrap();
+    seconds(10).await;
+    // Meanwhile the server ends the watch, and its store forgets.
+    bench.api.drop_watches("configmap", &Ending::Expired);
+    bench.change("a", "n", "2");
+    bench.change("a", "n", "3");
+    bench.api.compact();
+    tokio::time::advance(std::time::Duration::from_secs(20)).await;
+    seconds(5).await;
+    insta::assert_snapshot!(bench.told(), @r#"
+    0 opened configmaps
+    0 listed a v7 = {"n":"1"}
+    0 listed v7: 1, gone []
+    0 listed a v9 ~ {"n":"3"}
+    0 listed v9: 1, gone []
+    0 gap 0.0-30.0s, changed true: the API server had forgotten version 7 (410 Gone)
+    "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wall_clock_of_neither_side_is_asked() {
+    let api = Api::new(Options::new());
+    let written: Arc<Mutex<Vec<EventKind>>> = Arc::default();
+    let tape = {
+        let written = Arc::clone(&written);
+        Tape::new(move |fact: Fact| written.lock().unwrap().push(fact.kind))
+    };
+    // Years apart from the server's.
+    let clock = Clock::starting_at("1999-12-31T23:59:59Z".parse().unwrap());
+    let recorder = Recorder::new(Some(api.client()), Vec::new(), tape, clock);
+    let bench = Bench { api, recorder, written: Arc::clone(&written) };
+    bench.map("a", &json!({ "n": "0" }));
+    let hold = bench.recorder.hold(maps()).unwrap();
+    soon(hold.synced()).await.unwrap();
+    let mut expected = vec![0];
+    for n in 1..=5 {
+        seconds(7).await;
+        // What the server writes as its time jumps to and fro.
+        let stamp = format!("20{:02}-01-01T00:00:00Z", 40 - 7 * n);
+        bench.change("a", "stamp", &stamp);
+        seconds(1).await;
+        expected.push(8 * n - 1);
+    }
+    soon(hold.confirm()).await.unwrap();
+    seconds(1).await;
+    let kinds = std::mem::take(&mut *written.lock().unwrap());
+    let arrived: Vec<u64> = kinds
+        .iter()
+        .filter_map(|kind| match kind {
+            EventKind::ObjectSeen(seen) => Some(seen.arrived.duration().as_secs()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(arrived, expected, "seconds since the run's start, whatever the time of day");
+    let apart = |kind: &EventKind| matches!(kind, EventKind::WatchGap { .. } | EventKind::WatchLate { .. });
+    assert!(!kinds.iter().any(apart), "a clock is no reason to doubt what was seen");
 }
 
 #[tokio::test(start_paused = true)]
