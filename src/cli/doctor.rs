@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use super::args::{ColorArg, DoctorArgs, PlanArgs};
 use super::screen::out;
 use super::{Exit, door};
-use crate::plan::verb::Verb;
-use crate::plan::{Body, Plan};
+use crate::expr::Shared;
+use crate::plan::verb::{Command, Verb};
+use crate::plan::{Body, Plan, Step};
 use crate::text;
 
 /// Says what this machine lacks for a plan, each in a sentence.
@@ -83,22 +84,29 @@ impl Needs {
         let mut needs = Self::default();
         for step in plan.map(Plan::walk).unwrap_or_default() {
             let Body::Verb(verb) = &step.body else { continue };
+            if step.left_out.is_some() {
+                continue;
+            }
             match verb.as_ref() {
                 Verb::HelmInstall(_) | Verb::HelmUpgrade(_) | Verb::HelmRollback(_) | Verb::HelmUninstall(_) => {
                     needs.helm = true;
                 }
                 Verb::Command(command) => {
-                    if let Some(program) = command.args.plain().and_then(|args| args.first())
-                        && !program.contains('/')
-                    {
-                        needs.programs.insert(program.clone());
-                    }
+                    needs.programs.extend(program(step, command).filter(|program| !program.contains('/')));
                 }
                 _ => {}
             }
         }
         needs
     }
+}
+
+/// The program that a step runs, if its name follows from vars alone.
+fn program(step: &Step, command: &Command) -> Option<String> {
+    let nothing = Shared::from(serde_json::json!({ "id": "", "seed": 0, "plan": "", "dir": "" }));
+    // What comes from other steps is not known yet: a name that hangs on it is left out.
+    let args = command.args.get(&step.scope.env(&nothing, &|_| None)).ok()?;
+    args.into_iter().next()
 }
 
 async fn cluster(plan: &Plan, args: &DoctorArgs, helm: bool, findings: &mut Findings) {

@@ -2,6 +2,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
@@ -16,11 +17,12 @@ use super::{Exit, dry_run, runtime};
 use crate::clock::{Clock, Stopwatch};
 use crate::cluster::Cluster;
 use crate::engine::{self, Order};
-use crate::event::{CancelReason, Event, FORMAT, Mask, RunStart};
+use crate::event::{CancelReason, Event, FORMAT, Mask, RunStart, Verdict};
+use crate::expr::{Form, Shared};
 use crate::graph::Graph;
-use crate::id::RunId;
+use crate::id::{RunId, StepId};
 use crate::journal::{RunFolder, Writer};
-use crate::plan::Plan;
+use crate::plan::{Plan, Scope};
 use crate::report::{Closing, Look, Output, Terminal};
 use crate::sim::Embedded;
 use crate::step::RunFacts;
@@ -156,14 +158,17 @@ impl Prepared {
         let terminal = tokio::spawn(narrate(Terminal::new(self.look, Output::standard()), clock, shown));
         let mut sink =
             Recorded::new(self.journal, self.folder.clone(), self.copies.clone(), show).showing(self.progress);
+        let outputs = self.plan.outputs.clone();
+        let mask = Mask::new(self.plan.secrets.iter().map(|(_, value)| value.clone()));
         let order = Order {
             run: RunFacts {
                 id: self.start.run.clone(),
                 plan: self.plan.name.clone(),
                 seed: self.start.seed,
-                dir: self.folder.path().to_owned(),
+                // Plans write into it from folders of their own.
+                dir: std::path::absolute(self.folder.path()).unwrap_or_else(|_| self.folder.path().to_owned()),
             },
-            mask: Mask::new(self.plan.secrets.iter().map(|(_, value)| value.clone())),
+            mask: mask.clone(),
             plan: self.plan,
             start: self.start,
             cluster: self.cluster,
@@ -172,6 +177,7 @@ impl Prepared {
             known: std::collections::BTreeMap::new(),
             signals: signals(),
         };
+        let facts = order.run.facts();
         let verdict = engine::run(order, &mut sink).await;
         let (view, lost) = sink.into_story();
         let Ok(mut terminal) = terminal.await else { return Exit::Error };
@@ -190,9 +196,36 @@ impl Prepared {
         let real = self.embedded.then(|| watch.elapsed());
         let closing = closing(&view, written.closing(&self.folder), real);
         terminal.close(&closing);
+        if verdict == Verdict::Pass && self.progress != ProgressArg::Json {
+            for line in left(outputs, &facts, &view) {
+                out(&mask.text(&line));
+            }
+        }
         match Exit::of(verdict, view.cancelled.map(|(_, by)| by)) {
             Exit::Ok if failed => Exit::Error,
             exit => exit,
+        }
+    }
+}
+
+/// What the plan's own `[outputs]` come to, a line for each.
+fn left(outputs: Option<(Form, Arc<Scope>)>, facts: &Value, view: &RunView) -> Vec<String> {
+    let Some((form, scope)) = outputs else { return Vec::new() };
+    let of = |step: &StepId| {
+        let row = view.rows.iter().find(|row| row.node.id == *step)?;
+        Some(Shared::from(Value::Object(row.outputs.clone())))
+    };
+    match form.eval(&scope.env(&Shared::from(facts.clone()), &of)) {
+        Ok(Value::Object(outputs)) => outputs
+            .iter()
+            .map(|(name, value)| {
+                format!("{name} = {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+            })
+            .collect(),
+        Ok(_) => Vec::new(),
+        Err(error) => {
+            err(&format!("lariat: the plan's `[outputs]` have no value: {error}"));
+            Vec::new()
         }
     }
 }

@@ -134,9 +134,7 @@ impl<'s> Dispatch<'s> {
         let zero = clock.counted_from(start.started);
         let recorder = Recorder::new(cluster.client().ok(), plan.selections, tape.clone(), zero);
         let top = graph.children(None).iter().copied().filter(|&step| !graph.is_cleanup(step)).collect();
-        let facts = serde_json::json!({
-            "id": run.id.as_str(), "seed": run.seed, "plan": run.plan, "dir": run.dir.to_string_lossy(),
-        });
+        let facts = run.facts();
         Self {
             units,
             graph,

@@ -1,15 +1,14 @@
 use indexmap::IndexMap;
 
 use super::{Plan, Step};
-use crate::id::{CheckId, StepId};
 
 /// What covers one requirement.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Covering {
-    /// Steps in plan order; a cell or round is not named beside its step.
-    pub steps: Vec<StepId>,
-    /// Checks in plan order, all rounds and cells of one as one.
-    pub checks: Vec<CheckId>,
+    /// Ids of steps in plan order, all rounds and cells of one as one.
+    pub steps: Vec<String>,
+    /// Ids of checks in plan order, likewise.
+    pub checks: Vec<String>,
 }
 
 impl Covering {
@@ -27,7 +26,7 @@ pub fn coverage(plan: &Plan) -> IndexMap<String, Covering> {
             // A cell or round covers what its step covers, and is not named again.
             for id in step.covers.iter().filter(|id| !outer.contains(id)) {
                 if !declared || into.contains_key(id) {
-                    into.entry(id.clone()).or_default().steps.push(step.id.clone());
+                    note(&mut into.entry(id.clone()).or_default().steps, step.id.as_str());
                 }
             }
             let inside: Vec<String> = outer.iter().chain(&step.covers).cloned().collect();
@@ -39,15 +38,28 @@ pub fn coverage(plan: &Plan) -> IndexMap<String, Covering> {
         plan.covers.iter().map(|id| (id.clone(), Covering::default())).collect();
     down(&plan.steps, &[], declared, &mut covered);
     for check in &plan.checks {
-        let id = check.round.as_ref().map_or(&check.id, |round| &round.of);
         for requirement in &check.covers {
             if !declared || covered.contains_key(requirement) {
-                let checks = &mut covered.entry(requirement.clone()).or_default().checks;
-                if !checks.contains(id) {
-                    checks.push(id.clone());
-                }
+                note(&mut covered.entry(requirement.clone()).or_default().checks, check.id.as_str());
             }
         }
     }
     covered
+}
+
+/// Adds an id without the brackets of its cells and rounds, once.
+fn note(ids: &mut Vec<String>, id: &str) {
+    let mut inside = false;
+    let mut plain = String::with_capacity(id.len());
+    for c in id.chars() {
+        match c {
+            '[' => inside = true,
+            ']' => inside = false,
+            _ if !inside => plain.push(c),
+            _ => {}
+        }
+    }
+    if !ids.contains(&plain) {
+        ids.push(plain);
+    }
 }

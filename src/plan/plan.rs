@@ -1,9 +1,12 @@
+use std::sync::Arc;
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use super::{Body, Check, Selection, Step};
+use super::{Body, Check, Scope, Selection, Step};
 use crate::event::{CheckNode, NodeKind, PlanFile, StepNode};
+use crate::expr::Form;
 use crate::id::StepId;
 
 /// A checked plan: what will be run, with parts expanded, cells and rounds made,
@@ -18,6 +21,8 @@ pub struct Plan {
     pub about: String,
     /// Ids of requirements it covers.
     pub covers: Vec<String>,
+    /// What each of them asks for, where the plan says so.
+    pub sentences: IndexMap<String, String>,
     /// Default namespace.
     pub namespace: String,
     /// Most time for the whole run.
@@ -34,6 +39,8 @@ pub struct Plan {
     pub checks: Vec<Check>,
     /// Steps in file order.
     pub steps: Vec<Step>,
+    /// What it leaves for who runs it, with the names that its expressions know.
+    pub outputs: Option<(Form, Arc<Scope>)>,
 }
 
 impl Plan {

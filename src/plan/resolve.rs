@@ -132,6 +132,10 @@ impl<'a, 'f> Resolver<'a, 'f> {
         let mut steps = self.list(&used, &around);
         self.trials(&used, &around, &steps);
         choice::leave_out(&mut steps, self.settings, &mut self.problems);
+        let outputs = file.outputs.as_ref().map(|outputs| {
+            let names = self.named(&used, &around, &outputs.mentions);
+            (outputs.form.clone(), scope_of(&used, names, Instance { item: None, round: None }))
+        });
         let name = name?;
         let secret = |name: &str| file.vars.get(name).is_some_and(|var| var.secret);
         let values = used.vars.iter().filter(|(name, _)| !secret(name)).filter_map(|(name, var)| match var {
@@ -143,6 +147,7 @@ impl<'a, 'f> Resolver<'a, 'f> {
             name,
             about,
             covers: self.declared.clone(),
+            sentences: file.header.sentences.clone(),
             namespace: used.namespace.clone(),
             timeout: timeout.0,
             files: library.plan_files(),
@@ -151,6 +156,7 @@ impl<'a, 'f> Resolver<'a, 'f> {
             selections: std::mem::take(&mut self.selections),
             checks: std::mem::take(&mut self.checks),
             steps,
+            outputs,
         })
     }
 

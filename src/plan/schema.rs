@@ -82,7 +82,13 @@ fn header() -> Value {
             "namespace": text("The default for objects and verbs; a part without one has its caller's."),
             "timeout": text("Most time for the whole run (2h)."),
             "include": texts("Files whose [objects] stand here as if they were written here."),
-            "covers": texts("Ids of the requirements that the plan covers."),
+            "covers": {
+                "type": ["array", "object"],
+                "items": { "type": "string" },
+                "uniqueItems": true,
+                "additionalProperties": { "type": "string" },
+                "description": "Ids of the requirements that the plan covers; as a table, each with a sentence.",
+            },
         },
         "additionalProperties": false,
     })

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -59,6 +59,13 @@ pub struct RunFacts {
     pub seed: u64,
     /// The run folder; `collect` and long outputs leave files here.
     pub dir: PathBuf,
+}
+
+impl RunFacts {
+    /// The facts as expressions name them.
+    pub fn facts(&self) -> Value {
+        json!({ "id": self.id.as_str(), "seed": self.seed, "plan": self.plan, "dir": self.dir.to_string_lossy() })
+    }
 }
 
 /// What a step says while it acts.

@@ -42,9 +42,9 @@ fn every_file_of_a_plan_names_its_schema() {
     for (folder, schema) in [("plans", "../schema"), ("plans/parts", "../../schema")] {
         for entry in fs::read_dir(here(folder)).expect("it is a folder") {
             let path = entry.expect("the folder can be read").path();
-            let name = path.file_name().expect("it is a file").to_string_lossy().into_owned();
+            let stem = path.file_stem().expect("it is a file").to_string_lossy().into_owned();
             // What is included holds selections alone, and is no plan.
-            if name.ends_with(".toml") && !name.ends_with(".objects.toml") {
+            if path.extension().is_some_and(|extension| extension == "toml") && !stem.ends_with(".objects") {
                 let text = fs::read_to_string(&path).expect("a plan is text");
                 let first = format!("#:schema {schema}/plan.schema.json\n");
                 assert!(text.starts_with(&first), "{} does not begin with `{}`", path.display(), first.trim_end());
@@ -63,8 +63,10 @@ fn every_number_of_the_manual_test_is_covered() {
         let args = ["check", plan.as_str(), "--coverage"].into_iter().chain(more.iter().copied());
         let ran = bench.lariat(args);
         ran.expect(0, &[]);
+        let last = ran.stdout.lines().last().unwrap_or_default();
+        let all = last.split_whitespace().next().unwrap_or_default();
+        assert!(last.contains(&format!("{all} of {all} requirements")), "{}", ran.stdout);
         assert!(!ran.stdout.contains("nobody"), "{}", ran.stdout);
-        assert!(ran.stdout.lines().count() >= 7, "{}", ran.stdout);
     }
 }
 
@@ -168,7 +170,14 @@ fn the_recipes_build_images_with_raised_api_versions() {
     let ran = recipes(&bench, &[]);
     let set = "--set manager_repository=registry.example:5000/longhorn-manager --set manager_tag=v1.12.1-b --set image_repository=registry.example:5000/backing-image-manager --set image_tag=v1.12.1-b --set manager_min=4";
     ran.expect(0, &[]);
-    assert!(bench.latest("images", "events.jsonl").contains(set), "{}", ran.stderr);
+    assert_eq!(
+        ran.stdout,
+        format!(
+            "manager = registry.example:5000/longhorn-manager:v1.12.1-b\nimage = registry.example:5000/backing-image-manager:v1.12.1-b\nset = {set}\n"
+        )
+    );
+    let journal = bench.latest("images", "events.jsonl");
+    assert!(!journal.contains("hush"), "the password is in the journal");
     let pushed = |name: &str| {
         let path = bench.path().join(format!("shop/pushed_registry.example_5000_{name}_v1.12.1-b"));
         fs::read_to_string(path).expect("it was pushed")
@@ -186,4 +195,49 @@ fn a_compatible_pair_keeps_the_managers_minimum_and_nothing_is_pushed_unasked() 
     assert!(manager.contains("CurrentBackingImageManagerAPIVersion = 4"), "{manager}");
     assert!(manager.contains("MinBackingImageManagerAPIVersion     = 3"), "{manager}");
     assert!(shop("pushed_registry.example_5000_longhorn-manager_v1.12.1-b").is_err());
+}
+
+#[test]
+fn the_table_of_requirements_has_their_sentences() {
+    let plan = here("plans/images.toml").display().to_string();
+    let ran = Bench::new().lariat(["check", plan.as_str(), "--set", "registry=r", "--coverage"]);
+    let table = ran.stdout.split_once('\n').expect("the first line is about mistakes").1;
+    insta::assert_snapshot!(table, @"
+      manager-1  Download the longhorn-manager repository
+                 manager/clone
+      manager-2  Raise its backing image manager API version
+                 manager/current, manager/minimum
+      manager-3  Build it, push it
+                 manager/build, manager/tag, manager/push
+      image-1    Download the backing-image-manager repository
+                 image/clone
+      image-2    Raise its API version and its lowest API version
+                 image/current, image/minimum
+      image-3    Build it, push it
+                 image/build, image/tag, image/push
+      6 of 6 requirements covered
+    ");
+}
+
+#[test]
+fn the_doctor_misses_what_the_recipes_run() {
+    let bench = Bench::new();
+    let only = bench.path().join("only");
+    fs::create_dir_all(&only).expect("a folder can be made");
+    let plan = here("plans/images.toml").display().to_string();
+    let ran: crate::support::Ran = bench
+        .command(["doctor", plan.as_str(), "--set", "registry=r"])
+        .env("PATH", &only)
+        .output()
+        .expect("the binary can be started")
+        .into();
+    ran.expect(4, &["`docker` is not on PATH", "`git` is not on PATH", "`make` is not on PATH"]);
+    let ran: crate::support::Ran = bench
+        .command(["doctor", plan.as_str(), "--set", "registry=r", "--set", "docker=podman"])
+        .env("PATH", &only)
+        .output()
+        .expect("the binary can be started")
+        .into();
+    ran.expect(4, &["`podman` is not on PATH"]);
+    assert!(!ran.stdout.contains("docker"), "{}", ran.stdout);
 }

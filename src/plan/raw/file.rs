@@ -47,6 +47,8 @@ pub(in crate::plan) struct Header {
     pub(in crate::plan) include: Vec<(String, Range<usize>)>,
     /// `None` if nothing is written: then steps may cover what they like.
     pub(in crate::plan) covers: Option<Vec<(String, Range<usize>)>>,
+    /// What each of them asks for, if `covers` is a table.
+    pub(in crate::plan) sentences: IndexMap<String, String>,
 }
 
 /// A value that is filled in while the plan is loaded.
@@ -328,7 +330,15 @@ fn header(texts: &mut Texts<'_>, table: &Table, mentions: &mut Vec<Mention>) -> 
                 header.name = name.map(|(name, _)| name);
             }
             "include" => header.include = words(texts, &entry.item),
-            "covers" => header.covers = Some(words(texts, &entry.item)),
+            "covers" => match entry.item.as_table() {
+                Some(table) => {
+                    header.covers = Some(table.iter().map(|(id, entry)| (id.clone(), entry.key.clone())).collect());
+                    let sentences =
+                        table.iter().filter_map(|(id, entry)| Some((id.clone(), word(texts, &entry.item)?.0)));
+                    header.sentences = sentences.collect();
+                }
+                None => header.covers = Some(words(texts, &entry.item)),
+            },
             _ => unknown_key(texts, name, entry, &KEYS),
         }
     }

@@ -168,10 +168,7 @@ fn a_check_sees_what_had_settled_when_its_window_opened() {
 fn requirements_are_covered_by_checks_too() {
     let covered: Vec<String> = crate::plan::coverage(&plan())
         .iter()
-        .map(|(id, covering)| {
-            let checks: Vec<&str> = covering.checks.iter().map(crate::id::CheckId::as_str).collect();
-            format!("{id}: {} {}", covering.steps.len(), checks.join(", "))
-        })
+        .map(|(id, covering)| format!("{id}: {} {}", covering.steps.len(), covering.checks.join(", ")))
         .collect();
     assert_eq!(covered, ["C1: 0 whole, family/identity", "C2: 0 per-round, inside", "C3: 0 "]);
 }

@@ -80,3 +80,17 @@ fn outputs_after_a_repeat_are_the_last_rounds() {
     };
     assert_eq!([seen("b[0]"), seen("c")], ["a[03]/one", "b[1]"]);
 }
+
+#[test]
+fn requirements_may_have_sentences_and_a_plan_outputs() {
+    let plan = good(
+        "[plan]\nname = 'p'\n[plan.covers]\nR1 = 'one'\n'R1.1' = 'more of it'\n\
+         [steps.a]\nfor-each = 2\ncovers = ['R1.1']\ncommand = { args = ['x'] }\n[outputs]\nn = '${1 + 1}'",
+    );
+    assert_eq!(plan.covers, ["R1", "R1.1"]);
+    assert_eq!(plan.sentences["R1.1"], "more of it");
+    assert!(plan.outputs.is_some());
+    let covered = crate::plan::coverage(&plan);
+    assert!(covered["R1"].is_empty());
+    assert_eq!(covered["R1.1"].steps, ["a"], "cells are not named one by one");
+}
