@@ -10,6 +10,7 @@ mod disk;
 mod embedded;
 mod foreign;
 mod judge;
+mod longhorn;
 mod plans;
 mod runs;
 mod sample_run;
