@@ -168,7 +168,7 @@ fn recipes(bench: &Bench, more: &[&str]) -> crate::support::Ran {
 fn the_recipes_build_images_with_raised_api_versions() {
     let bench = Bench::new();
     let ran = recipes(&bench, &[]);
-    let set = "--set manager_repository=registry.example:5000/longhorn-manager --set manager_tag=v1.12.1-b --set image_repository=registry.example:5000/backing-image-manager --set image_tag=v1.12.1-b --set manager_min=4";
+    let set = "--set registry=registry.example:5000 --set manager_repository=longhorn-manager --set manager_tag=v1.12.1-b --set image_repository=backing-image-manager --set image_tag=v1.12.1-b --set manager_min=4";
     ran.expect(0, &[]);
     assert_eq!(
         ran.stdout,
