@@ -12,6 +12,7 @@ mod foreign;
 mod judge;
 mod longhorn;
 mod plans;
+mod recorded;
 mod runs;
 mod sample_run;
 mod served;
