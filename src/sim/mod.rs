@@ -17,6 +17,7 @@ mod world;
 
 mod embedded;
 mod lab;
+mod longhorn;
 
 pub use api::{
     Answer, Api, Effect, Ending, Entered, Exec, Guard, Kubelets, LogLine, Matching, Options, Program, Refusal, Request,

@@ -93,6 +93,11 @@ impl Internet {
         Serving { internet: self.clone(), url }
     }
 
+    /// What an address gives, if it is known.
+    pub fn site(&self, url: &str) -> Option<Site> {
+        self.sites().get(url).cloned()
+    }
+
     /// Changes what an address gives. False if it is not known.
     pub fn change(&self, url: &str, act: impl FnOnce(&mut Site)) -> bool {
         self.sites().get_mut(url).map(act).is_some()

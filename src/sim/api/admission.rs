@@ -50,7 +50,7 @@ impl<F: Fn(&Value) -> Review + Send + Sync> Webhook for F {
     }
 }
 
-/// The backends that are up, by `NAMESPACE/SERVICE` or by URL.
+/// The backends that are up, by `NAMESPACE/SERVICE`, with or without the path, or by URL.
 #[derive(Clone, Default)]
 pub(crate) struct Backends(BTreeMap<String, Arc<dyn Webhook>>);
 
@@ -177,7 +177,8 @@ fn backend(state: &State, config: &Value, seconds: u64) -> Result<(String, Arc<d
         path => path,
     };
     let asked = format!("https://{name}.{namespace}.svc:{port}{path}?timeout={seconds}s");
-    if let Some(backend) = state.backends.0.get(&format!("{namespace}/{name}")) {
+    let known = [format!("{namespace}/{name}{path}"), format!("{namespace}/{name}")];
+    if let Some(backend) = known.iter().find_map(|address| state.backends.0.get(address)) {
         return Ok((asked, backend.clone()));
     }
     let services = Drawer { group: String::new(), plural: "services".to_owned() };

@@ -284,7 +284,8 @@ impl Api {
         self.server.with(|state| state.programs.kubelets = Some(Arc::new(kubelets)));
     }
 
-    /// Brings up the backend of webhooks that name this address: `NAMESPACE/SERVICE`, or a URL.
+    /// Brings up the backend of webhooks that name this address: `NAMESPACE/SERVICE`, with or without the
+    /// path that a webhook names, or a URL.
     ///
     /// A webhook whose backend nobody brought up fails as one whose server is down.
     pub fn webhook(&self, address: &str, webhook: impl Webhook + 'static) {

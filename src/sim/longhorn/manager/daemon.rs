@@ -1,0 +1,245 @@
+//! A manager's life: webhook, recovery backend, waiting for old managers, resource upgrade, controllers (longhorn.md 4.3).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::known::{self, Known};
+use super::super::plant::Plant;
+use super::super::release::Release;
+use super::super::setting::{self, SETTINGS};
+use super::super::site::{Flags, Site};
+use super::super::{image, kind, name, node, volume, webhook};
+use super::api::Hand;
+use super::lease;
+use crate::sim::{Api, Chance, Kind, Process, Runs, Setting, Span, Switch};
+
+/// What a manager finds when its container starts.
+pub(super) struct Circumstances {
+    pub(super) api: Api,
+    pub(super) plant: Plant,
+    pub(super) known: Known,
+    pub(super) setting: Setting,
+    pub(super) flags: Flags,
+    pub(super) node: String,
+    pub(super) namespace: String,
+    pub(super) pod: String,
+    pub(super) image: String,
+    pub(super) switch: Switch,
+    pub(super) chance: Chance,
+}
+
+/// Container running → process at work (measured 0.7–2.1 s, with the environment's check).
+const STARTS: Span = Span::millis(300, 1200);
+/// How long the first holder keeps the webhook's lease (measured).
+const FIRST: Span = Span::millis(2500, 4600);
+/// The same of later ones: mostly short (measured median 0.4–0.6 s).
+const LATER: (Span, Span) = (Span::millis(200, 800), Span::millis(800, 2600));
+/// From holding the lease to an answering webhook.
+const ANSWERS: Span = Span::millis(50, 250);
+/// From the lease's release to running controllers (measured).
+const CONTROLLERS: Span = Span::millis(200, 400);
+/// The resource upgrade (measured 0.11 s with two images).
+const UPGRADE: Span = Span::millis(100, 300);
+
+/// The webhook of a manager, up for as long as it is held.
+struct Serves {
+    api: Api,
+    plant: Plant,
+    namespace: String,
+    pod: String,
+}
+
+impl Drop for Serves {
+    fn drop(&mut self) {
+        if self.plant.webhook_down(&self.pod) {
+            for path in [webhook::MUTATION, webhook::VALIDATION] {
+                self.api.webhook_down(&webhook::address(&self.namespace, path));
+            }
+        }
+    }
+}
+
+/// Runs until it is dropped with its container.
+pub(super) async fn run(mut own: Circumstances) {
+    let hand = Hand { client: own.setting.client.clone(), namespace: own.namespace.clone() };
+    let clock = own.setting.clock;
+    let release = Release::of(&own.image);
+    tokio::time::sleep(own.chance.draw(STARTS)).await;
+
+    let lock = "longhorn-manager-webhook-lock";
+    lease::acquire(&hand, &clock, &mut own.chance, lock, &own.node).await;
+    let (serves, _datastore) = serve(&mut own, &hand).await;
+    lease::release(&hand, lock).await;
+
+    while old_managers(&hand, &own.image).await {
+        own.api.print(&own.namespace, &own.pod, "level=info msg=\"Found old longhorn manager\"");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let lock = "longhorn-manager-upgrade-lock";
+    lease::acquire(&hand, &clock, &mut own.chance, lock, &own.node).await;
+    upgrade(&mut own, &hand, &release).await;
+    lease::release(&hand, lock).await;
+
+    tokio::time::sleep(own.chance.draw(CONTROLLERS)).await;
+    let site = Site {
+        node: own.node.clone(),
+        namespace: own.namespace.clone(),
+        flags: own.flags.clone(),
+        release,
+        plant: own.plant.clone(),
+        since: clock.now(),
+    };
+    // Others may have made it before.
+    let _ = hand.create(&kind::NODE, node::object(&own.namespace, &own.node)).await;
+    let mut controllers: Vec<Box<dyn Runs>> = vec![node::controller(&site)];
+    controllers.extend(image::controllers(&site));
+    controllers.extend(volume::controllers(&site));
+    let setting = Setting { agent: "longhorn-manager".to_owned(), host: own.node.clone(), ..own.setting.clone() };
+    let _process = Process::start(setting, controllers);
+    own.plant.manager_started(&own.node);
+    images(&own, &hand).await;
+    let _serves = serves;
+    std::future::pending::<()>().await;
+}
+
+/// Brings the webhook up, as the holder of its lease.
+async fn serve(own: &mut Circumstances, hand: &Hand) -> (Serves, Process) {
+    let first = !own.plant.webhook_is_up();
+    let span = match (first, own.chance.happens(0.7)) {
+        (true, _) => FIRST,
+        (false, true) => LATER.0,
+        (false, false) => LATER.1,
+    };
+    let (held, answers) = (own.chance.draw(span), own.chance.draw(ANSWERS));
+    for (kind, object) in webhook::configurations(&own.namespace) {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        if hand.get(&kind, &name).await.is_none() {
+            // Another manager may be quicker.
+            let _ = hand.create(&kind, object).await;
+        }
+    }
+    let setting = Setting { agent: "longhorn-manager".to_owned(), ..own.setting.clone() };
+    let datastore = Process::start(setting, vec![known::controller(&own.known)]);
+    tokio::time::sleep(answers).await;
+    own.plant.webhook_up(&own.pod);
+    let known = Arc::new(own.known.clone());
+    for (path, validates) in [(webhook::MUTATION, false), (webhook::VALIDATION, true)] {
+        let known = known.clone();
+        own.api.webhook(&webhook::address(&own.namespace, path), move |request: &Value| {
+            if validates { webhook::validate(request, &known) } else { webhook::mutate(request, &known) }
+        });
+    }
+    own.switch.set_ready(true);
+    let label = json!({"metadata": {"labels": {"longhorn.io/admission-webhook": "longhorn-admission-webhook"}}});
+    // A conflict on the own pod's label is one of the ways in which real managers fail to start; none here.
+    let _ = hand.patch(&Kind::POD, &own.pod, &label).await;
+    tokio::time::sleep(held.saturating_sub(answers)).await;
+    let label = json!({"metadata": {"labels": {"longhorn.io/recovery-backend": "longhorn-recovery-backend"}}});
+    let _ = hand.patch(&Kind::POD, &own.pod, &label).await;
+    let serves = Serves {
+        api: own.api.clone(),
+        plant: own.plant.clone(),
+        namespace: own.namespace.clone(),
+        pod: own.pod.clone(),
+    };
+    (serves, datastore)
+}
+
+/// Whether pods of another manager image are still there.
+async fn old_managers(hand: &Hand, image: &str) -> bool {
+    let pods = hand.list(&Kind::POD, "app=longhorn-manager").await;
+    pods.iter().any(|pod| {
+        let containers = pod["spec"]["containers"].as_array();
+        containers.into_iter().flatten().any(|own| own["name"] == "longhorn-manager" && own["image"] != image)
+    })
+}
+
+/// Makes the settings that are missing, and moves the resources to this version.
+async fn upgrade(own: &mut Circumstances, hand: &Hand, release: &Release) {
+    let chart = hand.get(&Kind::CONFIG_MAP, "longhorn-default-setting").await;
+    let chosen = chart.as_ref().map(|map| chosen(map["data"]["default-setting.yaml"].as_str().unwrap_or_default()));
+    let chosen = chosen.unwrap_or_default();
+    let revision = chart.as_ref().map_or(String::new(), |map| text(&map["metadata"]["resourceVersion"]));
+    for definition in SETTINGS {
+        let wanted = chosen.iter().find(|(name, _)| *name == definition.name).map(|(_, value)| value.clone());
+        let mark = json!({"longhorn.io/configmap-resource-version": revision, webhook::FROM_LONGHORN: ""});
+        match hand.get(&kind::SETTING, definition.name).await {
+            None => {
+                let value = wanted.unwrap_or_else(|| definition.default.to_owned());
+                let object = json!({"metadata": {"name": definition.name, "annotations": mark}, "value": value});
+                if hand.create(&kind::SETTING, object).await.is_ok() {
+                    applied(hand, definition.name).await;
+                }
+            }
+            Some(known) => {
+                // The chart's choices are applied again only when they changed.
+                let before = &known["metadata"]["annotations"]["longhorn.io/configmap-resource-version"];
+                if let Some(value) = wanted.filter(|_| *before != revision.as_str()) {
+                    set(hand, definition.name, &value, Some(mark)).await;
+                }
+            }
+        }
+    }
+    let current =
+        hand.get(&kind::SETTING, setting::CURRENT_VERSION).await.map(|own| text(&own["value"])).unwrap_or_default();
+    if current != release.version {
+        own.api.print(&own.namespace, &own.pod, "level=info msg=\"Start upgrading\"");
+        tokio::time::sleep(own.chance.draw(UPGRADE)).await;
+        set(hand, setting::CURRENT_VERSION, &release.version, None).await;
+        set(hand, "crd-api-version", "longhorn.io/v1beta2", None).await;
+        own.api.print(&own.namespace, &own.pod, "level=info msg=\"Finish upgrading\"");
+    }
+}
+
+/// The settings with images, from the flags, and the object of the engine image.
+async fn images(own: &Circumstances, hand: &Hand) {
+    let flags = &own.flags;
+    let wanted = [
+        (setting::ENGINE_IMAGE, &flags.engine),
+        (setting::INSTANCE_MANAGER_IMAGE, &flags.instance_manager),
+        (setting::IMAGE_MANAGER_IMAGE, &flags.image_manager),
+        ("default-share-manager-image", &flags.share_manager),
+    ];
+    for (name, image) in wanted {
+        let known = hand.get(&kind::SETTING, name).await.map(|own| text(&own["value"])).unwrap_or_default();
+        if known != *image {
+            set(hand, name, image, None).await;
+        }
+    }
+    let name = name::engine_image(&flags.engine);
+    if hand.get(&kind::ENGINE_IMAGE, &name).await.is_none() {
+        let object = json!({
+            "metadata": {"name": name, "labels": {
+                name::COMPONENT: "engine-image", "longhorn.io/engine-image": name, name::MANAGED_BY.0: name::MANAGED_BY.1,
+            }},
+            "spec": {"image": flags.engine},
+        });
+        let _ = hand.create(&kind::ENGINE_IMAGE, object).await;
+    }
+}
+
+async fn set(hand: &Hand, name: &str, value: &str, mark: Option<Value>) {
+    let mark = mark.unwrap_or_else(|| json!({webhook::FROM_LONGHORN: ""}));
+    let body = json!({"value": value, "metadata": {"annotations": mark}});
+    // Several managers write the same value; the last one's word stands.
+    if hand.patch(&kind::SETTING, name, &body).await.is_ok() {
+        applied(hand, name).await;
+    }
+}
+
+async fn applied(hand: &Hand, name: &str) {
+    let _ = hand.patch_status(&kind::SETTING, name, &json!({"status": {"applied": true}})).await;
+}
+
+/// `name: value` lines, as the chart writes its default settings.
+fn chosen(text: &str) -> Vec<(String, String)> {
+    let values: Option<Value> = serde_saphyr::from_str(text).ok();
+    let values = values.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
+    values.into_iter().map(|(name, value)| (name, self::text(&value))).collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

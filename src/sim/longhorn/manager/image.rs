@@ -1,0 +1,74 @@
+//! What the image does, by the command that a container gives it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use super::super::known::Known;
+use super::super::plant::Plant;
+use super::super::site::Flags;
+use super::{daemon, job};
+use crate::sim::{Api, Chance, Image, Life, Setting, Span, Start};
+
+/// The image `longhorn-manager`.
+pub(in super::super) struct ManagerImage {
+    pub(in super::super) api: Api,
+    pub(in super::super) plant: Plant,
+    pub(in super::super) known: Known,
+    /// How a process in a container on a node reaches the API.
+    pub(in super::super) setting: Setting,
+}
+
+/// How long a write of a manager takes to reach the server.
+pub(super) const LATENCY: Span = Span::millis(2, 8);
+
+/// Ends with the container that started it.
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Image for ManagerImage {
+    fn start(&self, start: &Start, chance: &mut Chance) -> Life {
+        let containers = start.pod.items("/spec/containers");
+        let container = containers.iter().find(|own| own["name"] == start.container.as_str());
+        let container = container.cloned().unwrap_or_default();
+        let command = container["command"].as_array().cloned().unwrap_or_default();
+        let has = |word: &str| command.iter().filter_map(Value::as_str).any(|own| own == word);
+        let namespace = start.pod.namespace().to_owned();
+        let setting = Setting { host: start.node.clone(), latency: LATENCY, ..self.setting.clone() };
+        if has("daemon") {
+            let circumstances = daemon::Circumstances {
+                api: self.api.clone(),
+                plant: self.plant.clone(),
+                known: self.known.clone(),
+                setting,
+                flags: Flags::of(&container),
+                node: start.node.clone(),
+                namespace,
+                pod: start.pod.name().to_owned(),
+                image: start.image.clone(),
+                switch: start.switch.clone(),
+                chance: Chance::of(self.setting.seed, &format!("longhorn-manager/{}", start.pod.uid())),
+            };
+            let holds = Task(tokio::spawn(daemon::run(circumstances)));
+            return Life { ready_after: None, holds: Some(Box::new(holds)), ..Life::sleeps() };
+        }
+        let job = ["pre-upgrade", "post-upgrade", "uninstall", "deploy-driver"].into_iter().find(|job| has(job));
+        let Some(job) = job else { return Life::sleeps() };
+        let circumstances = job::Circumstances {
+            client: self.setting.client.clone(),
+            clock: self.setting.clock,
+            namespace,
+            image: start.image.clone(),
+            switch: start.switch.clone(),
+            lingers: chance.draw(Span::millis(5500, 7000)),
+        };
+        let holds = Task(tokio::spawn(job::run(job, circumstances)));
+        Life { ready_after: Some(Duration::ZERO), holds: Some(Box::new(holds)), ..Life::sleeps() }
+    }
+}

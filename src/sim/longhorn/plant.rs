@@ -1,0 +1,208 @@
+//! What exists of Longhorn outside the API: disks, the servers in its pods, what was done wrong on purpose.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use super::internet;
+use super::server::{self, Servers};
+use super::source::{self, Order, Sources};
+use super::store::{Content, Disks, FileName};
+use super::wrong::Wrongs;
+use crate::clock::Clock;
+use crate::sim::{Chance, Internet, Span};
+
+/// The plant. Clones are the same one; its one lock is held for the length of one call.
+#[derive(Clone)]
+pub(super) struct Plant {
+    floor: Arc<Mutex<Floor>>,
+    clock: Clock,
+    internet: Internet,
+    wrongs: Wrongs,
+}
+
+struct Floor {
+    disks: Disks,
+    servers: Servers,
+    sources: Sources,
+    /// The managers' webhooks that answer, by pod.
+    webhooks: BTreeSet<String>,
+    /// How often a manager started on each node.
+    starts: BTreeMap<String, usize>,
+    /// The node whose disk stays not ready, if one is to.
+    stuck: Option<String>,
+    chance: Chance,
+}
+
+/// Bytes a second from node to node (longhorn.md 9.2).
+const COPY: Span = Span::millis(10_000, 200_000);
+
+impl Plant {
+    pub(super) fn new(seed: u64, clock: Clock, internet: Internet, wrongs: Wrongs) -> Self {
+        let floor = Floor {
+            disks: Disks::default(),
+            servers: Servers::default(),
+            sources: Sources::default(),
+            webhooks: BTreeSet::new(),
+            starts: BTreeMap::new(),
+            stuck: None,
+            chance: Chance::of(seed, "longhorn/plant"),
+        };
+        Self { floor: Arc::new(Mutex::new(floor)), clock, internet, wrongs }
+    }
+
+    fn floor(&self) -> MutexGuard<'_, Floor> {
+        let mut floor = self.floor.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        let Floor { disks, servers, sources, .. } = &mut *floor;
+        sources.settle(disks, now);
+        servers.settle(disks, now);
+        floor
+    }
+
+    /// What is done wrong on purpose.
+    pub(super) fn wrongs(&self) -> &Wrongs {
+        &self.wrongs
+    }
+
+    /// The disks as they are now.
+    pub(super) fn disks(&self) -> Disks {
+        self.floor().disks.clone()
+    }
+
+    /// A manager's webhook answers from now on.
+    pub(super) fn webhook_up(&self, pod: &str) {
+        self.floor().webhooks.insert(pod.to_owned());
+    }
+
+    /// Whether any manager's webhook answers.
+    pub(super) fn webhook_is_up(&self) -> bool {
+        !self.floor().webhooks.is_empty()
+    }
+
+    /// A manager's controllers start on a node.
+    pub(super) fn manager_started(&self, node: &str) {
+        *self.floor().starts.entry(node.to_owned()).or_default() += 1;
+    }
+
+    /// How often managers were started again.
+    pub(super) fn restarts(&self) -> usize {
+        self.floor().starts.values().map(|starts| starts.saturating_sub(1)).sum()
+    }
+
+    /// Whether this is the node whose disk stays not ready: the first that is asked for.
+    pub(super) fn is_stuck(&self, node: &str) -> bool {
+        self.floor().stuck.get_or_insert_with(|| node.to_owned()) == node
+    }
+
+    /// A manager's webhook answers no more. True if it was the last one.
+    pub(super) fn webhook_down(&self, pod: &str) -> bool {
+        let mut floor = self.floor();
+        floor.webhooks.remove(pod) && floor.webhooks.is_empty()
+    }
+
+    /// A backing image manager's pod starts.
+    pub(super) fn server_starts(&self, pod: &str, disk: &str) {
+        self.floor().servers.start(pod, disk, self.clock.now());
+    }
+
+    /// It ends.
+    pub(super) fn server_ends(&self, pod: &str) {
+        let mut floor = self.floor();
+        let Floor { disks, servers, .. } = &mut *floor;
+        servers.stop(pod, disks, self.clock.now());
+    }
+
+    /// Since when a backing image manager's server runs.
+    pub(super) fn server_since(&self, pod: &str) -> Option<Timestamp> {
+        self.floor().servers.since(pod)
+    }
+
+    /// What a backing image manager's server says of its files.
+    pub(super) fn served(&self, pod: &str) -> BTreeMap<String, server::Told> {
+        self.floor().servers.files(pod, self.clock.now())
+    }
+
+    /// When that changes next by itself.
+    pub(super) fn served_next(&self, pod: &str) -> Option<Timestamp> {
+        self.floor().servers.next(pod, self.clock.now())
+    }
+
+    /// How many transfers come in at a server.
+    pub(super) fn receiving(&self, pod: &str) -> usize {
+        self.floor().servers.receiving(pod, self.clock.now())
+    }
+
+    /// Has a server take up the file on its disk, or a data source's work file.
+    pub(super) fn fetch(&self, pod: &str, file: &FileName, checksum: &str, source: Option<&str>) {
+        let now = self.clock.now();
+        let mut floor = self.floor();
+        let Floor { disks, servers, sources, .. } = &mut *floor;
+        let work = source.and_then(|source| sources.fetch(source, now));
+        servers.fetch(pod, disks, file, checksum, work, now);
+    }
+
+    /// Has a server get a file from another one.
+    pub(super) fn sync(&self, pod: &str, file: &FileName, from: &str, content: Content) {
+        let now = self.clock.now();
+        let mut floor = self.floor();
+        let Floor { disks, servers, chance, .. } = &mut *floor;
+        let speed = u64::try_from(chance.draw(COPY).as_millis()).unwrap_or(10_000).saturating_mul(1000);
+        servers.sync(pod, disks, file, from, content, speed, now);
+    }
+
+    /// Has a server delete a file.
+    pub(super) fn delete(&self, pod: &str, file: &FileName, why: &'static str) {
+        let mut floor = self.floor();
+        let Floor { disks, servers, .. } = &mut *floor;
+        servers.delete(pod, disks, file, self.clock.now(), why);
+    }
+
+    /// A file goes without any server: what only a wrong does.
+    pub(super) fn destroy(&self, disk: &str, file: &FileName, why: &'static str) {
+        self.floor().disks.delete(disk, file, self.clock.now(), why);
+    }
+
+    /// The data source's work file goes.
+    pub(super) fn drop_work(&self, disk: &str, file: &FileName) {
+        self.floor().disks.drop_partial(disk, file);
+    }
+
+    /// A data source's pod starts to prepare what is at an address.
+    pub(super) fn source_starts(&self, pod: &str, disk: &str, file: FileName, url: &str, checksum: &str) {
+        let site = match self.internet.site(url) {
+            Some(site) => {
+                let content = Content {
+                    size: site.bytes,
+                    virtual_size: internet::virtual_size(url).unwrap_or(site.bytes),
+                    sha512: site.sha512.clone(),
+                };
+                Ok((content, site.latency, site.speed))
+            }
+            None => Err(format!("failed to get file info from {url}: dial tcp: lookup: no such host")),
+        };
+        let order = Order { disk: disk.to_owned(), file, checksum: checksum.to_owned(), site };
+        self.floor().sources.start(pod, order, self.clock.now());
+    }
+
+    /// It ends.
+    pub(super) fn source_ends(&self, pod: &str) {
+        self.floor().sources.stop(pod);
+    }
+
+    /// What a data source says.
+    pub(super) fn source(&self, pod: &str) -> Option<source::Told> {
+        self.floor().sources.told(pod, self.clock.now())
+    }
+
+    /// A number by chance, below another.
+    pub(super) fn below(&self, end: usize) -> usize {
+        usize::try_from(self.floor().chance.below(end as u64)).unwrap_or_default()
+    }
+
+    /// Hexadecimal digits by chance.
+    pub(super) fn hex(&self, digits: usize) -> String {
+        self.floor().chance.hex(digits)
+    }
+}

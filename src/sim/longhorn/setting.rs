@@ -1,0 +1,156 @@
+//! Settings: their defaults, and who may write which value (longhorn-manager `types/setting.go`).
+
+/// One setting.
+pub(super) struct Definition {
+    pub(super) name: &'static str,
+    pub(super) default: &'static str,
+    pub(super) rule: Rule,
+}
+
+/// What a value has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// Written by managers alone.
+    ReadOnly,
+    /// Whole number, not below this.
+    Number(i64),
+    /// `true` or `false`.
+    Truth,
+    /// One number, or one for each data engine as JSON.
+    PerEngine,
+    /// One of these.
+    OneOf(&'static [&'static str]),
+    /// Anything.
+    Text,
+}
+
+const fn of(name: &'static str, default: &'static str, rule: Rule) -> Definition {
+    Definition { name, default, rule }
+}
+
+/// The setting with the version that the managers' resources are at.
+pub(super) const CURRENT_VERSION: &str = "current-longhorn-version";
+/// The default images that managers write from their flags.
+pub(super) const ENGINE_IMAGE: &str = "default-engine-image";
+/// As above.
+pub(super) const INSTANCE_MANAGER_IMAGE: &str = "default-instance-manager-image";
+/// As above.
+pub(super) const IMAGE_MANAGER_IMAGE: &str = "default-backing-image-manager-image";
+/// How many volumes of a node are upgraded at once; 0 for none.
+pub(super) const UPGRADE_LIMIT: &str = "concurrent-automatic-engine-upgrade-per-node-limit";
+/// How many copies come in at a node at once; 0 for none.
+pub(super) const REPLENISH_LIMIT: &str = "concurrent-backing-image-replenish-per-node-limit";
+/// How many copies a backing image has, if it does not say so.
+pub(super) const MIN_COPIES: &str = "default-min-number-of-backing-image-copies";
+/// Minutes until an unused copy goes.
+pub(super) const CLEANUP_WAIT: &str = "backing-image-cleanup-wait-interval";
+/// Seconds until what is lost everywhere is downloaded again.
+pub(super) const RECOVERY_WAIT: &str = "backing-image-recovery-wait-interval";
+/// Whether Longhorn may be uninstalled.
+pub(super) const DELETING_CONFIRMED: &str = "deleting-confirmation-flag";
+
+/// All settings that are imitated.
+pub(super) const SETTINGS: &[Definition] = &[
+    of(ENGINE_IMAGE, "", Rule::ReadOnly),
+    of(INSTANCE_MANAGER_IMAGE, "", Rule::ReadOnly),
+    of(IMAGE_MANAGER_IMAGE, "", Rule::ReadOnly),
+    of("default-share-manager-image", "", Rule::ReadOnly),
+    of("support-bundle-manager-image", "", Rule::Text),
+    of(CURRENT_VERSION, "", Rule::ReadOnly),
+    of("crd-api-version", "", Rule::ReadOnly),
+    of(UPGRADE_LIMIT, "0", Rule::Number(0)),
+    of(REPLENISH_LIMIT, "5", Rule::Number(0)),
+    of(MIN_COPIES, "3", Rule::Number(1)),
+    of(CLEANUP_WAIT, "60", Rule::Number(0)),
+    of(RECOVERY_WAIT, "300", Rule::Number(0)),
+    of("default-replica-count", "{\"v1\":\"3\",\"v2\":\"3\"}", Rule::PerEngine),
+    of("replica-replenishment-wait-interval", "600", Rule::Number(0)),
+    of("concurrent-replica-rebuild-per-node-limit", "5", Rule::Number(0)),
+    of("auto-salvage", "true", Rule::Truth),
+    of("auto-delete-pod-when-volume-detached-unexpectedly", "true", Rule::Truth),
+    of(DELETING_CONFIRMED, "false", Rule::Truth),
+    of("allow-live-engine-upgrade-on-same-image-commit", "false", Rule::Truth),
+    of("system-managed-pods-image-pull-policy", "if-not-present", Rule::OneOf(&["always", "if-not-present", "never"])),
+    of("engine-replica-timeout", "{\"v1\":\"8\",\"v2\":\"8\"}", Rule::PerEngine),
+    of("node-drain-policy", "block-if-contains-last-replica", Rule::Text),
+    of("replica-soft-anti-affinity", "false", Rule::Truth),
+    of("guaranteed-instance-manager-cpu", "{\"v1\":\"12\",\"v2\":\"12\"}", Rule::PerEngine),
+    of("log-level", "Info", Rule::OneOf(&["Panic", "Fatal", "Error", "Warn", "Info", "Debug", "Trace"])),
+    of("upgrade-checker", "true", Rule::Truth),
+];
+
+/// The definition of a setting.
+pub(super) fn definition(name: &str) -> Option<&'static Definition> {
+    SETTINGS.iter().find(|own| own.name == name)
+}
+
+/// The name of a setting by its key in the chart's `defaultSettings`: `upgradeChecker` is `upgrade-checker`.
+pub(super) fn name_of(key: &str) -> String {
+    key.chars().fold(String::new(), |mut name, letter| {
+        if letter.is_ascii_uppercase() {
+            name.push('-');
+        }
+        name.push(letter.to_ascii_lowercase());
+        name
+    })
+}
+
+impl Definition {
+    /// Whether a value may be written, or why not.
+    pub(super) fn check(&self, value: &str) -> Result<(), String> {
+        let name = self.name;
+        let number = |text: &str| text.parse::<i64>().ok();
+        match self.rule {
+            Rule::ReadOnly | Rule::Text => Ok(()),
+            Rule::Number(least) => match number(value) {
+                Some(number) if number >= least => Ok(()),
+                Some(number) => Err(format!("setting {name} value {number} should be at least {least}")),
+                None => Err(format!("setting {name} value {value} is not a valid integer")),
+            },
+            Rule::Truth if matches!(value, "true" | "false") => Ok(()),
+            Rule::Truth => Err(format!("setting {name} value {value} should be true or false")),
+            Rule::PerEngine => {
+                let parsed: Option<serde_json::Value> = serde_json::from_str(value).ok();
+                let fits = number(value).is_some()
+                    || parsed
+                        .as_ref()
+                        .and_then(serde_json::Value::as_object)
+                        .is_some_and(|engines| engines.values().all(|value| value.as_str().and_then(number).is_some()));
+                if fits { Ok(()) } else { Err(format!("setting {name} value {value} is invalid")) }
+            }
+            Rule::OneOf(choices) if choices.contains(&value) => Ok(()),
+            Rule::OneOf(choices) => {
+                Err(format!("setting {name} value {value} is not in the list of choices {}", choices.join(", ")))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_checked_by_rule() {
+        let good =
+            [(UPGRADE_LIMIT, "3"), ("auto-salvage", "false"), ("default-replica-count", "2"), ("log-level", "Debug")];
+        let bad = [
+            (UPGRADE_LIMIT, "-1"),
+            (MIN_COPIES, "0"),
+            ("auto-salvage", "yes"),
+            ("log-level", "Loud"),
+            ("default-replica-count", "x"),
+        ];
+        for (name, value) in good {
+            assert_eq!(definition(name).map(|own| own.check(value)), Some(Ok(())), "{name}={value}");
+        }
+        for (name, value) in bad {
+            assert!(definition(name).is_some_and(|own| own.check(value).is_err()), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn a_chart_key_names_a_setting() {
+        assert_eq!(name_of("concurrentAutomaticEngineUpgradePerNodeLimit"), UPGRADE_LIMIT);
+    }
+}
