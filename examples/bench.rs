@@ -181,6 +181,7 @@ fn start(clock: Clock) -> RunStart {
         namespace: "bench".to_owned(),
         seed: 1,
         jobs: 1,
+        faults: Vec::new(),
         cluster: None,
         steps: Vec::new(),
         checks: Vec::new(),

@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::sim::{Fault, FaultError};
+
 /// Runs declarative upgrade and chaos plans against a Kubernetes system, and
 /// proves what did, and what did not, happen while they ran.
 #[derive(Debug, Parser)]
@@ -141,6 +143,9 @@ pub(super) struct RunArgs {
     /// if not given, on a real one drawn and printed.
     #[arg(long, value_name = "NUMBER", value_parser = a_seed)]
     pub(super) seed: Option<Seed>,
+    /// Inject a fault into the embedded cluster: `NAME[:key=value,…]`, as `lariat sim faults` lists them (repeatable).
+    #[arg(long = "fault", value_name = "FAULT", value_parser = a_fault)]
+    pub(super) faults: Vec<Fault>,
     /// How many steps may act at once.
     #[arg(short, long, value_name = "NUMBER", default_value_t = 16, value_parser = at_least_one)]
     pub(super) jobs: usize,
@@ -176,6 +181,10 @@ pub(super) enum Seed {
     Number(u64),
     /// A new one.
     Random,
+}
+
+fn a_fault(text: &str) -> Result<Fault, FaultError> {
+    text.parse()
 }
 
 fn a_seed(text: &str) -> Result<Seed, String> {
@@ -372,6 +381,8 @@ pub(super) struct CleanupArgs {
 pub(super) enum SimCommand {
     /// Serve an embedded cluster over HTTP until Ctrl-C: to kubectl, helm and whatever speaks to Kubernetes.
     Serve(ServeArgs),
+    /// List the faults that `--fault` takes: what each does, its parameters, their defaults.
+    Faults,
 }
 
 /// `lariat sim serve`.
@@ -389,6 +400,9 @@ pub(super) struct ServeArgs {
     /// The seed of every choice by chance: a number, or `random`.
     #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = a_seed)]
     pub(super) seed: Seed,
+    /// Inject a fault: `NAME[:key=value,…]`, as `lariat sim faults` lists them (repeatable).
+    #[arg(long = "fault", value_name = "FAULT", value_parser = a_fault)]
+    pub(super) faults: Vec<Fault>,
 }
 
 fn a_loopback(text: &str) -> Result<std::net::SocketAddr, String> {

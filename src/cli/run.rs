@@ -24,7 +24,7 @@ use crate::id::{RunId, StepId};
 use crate::journal::{RunFolder, Writer};
 use crate::plan::{Plan, Scope};
 use crate::report::{Closing, Look, Output, Terminal};
-use crate::sim::Embedded;
+use crate::sim::{Embedded, Fault};
 use crate::step::RunFacts;
 use crate::view::RunView;
 
@@ -41,9 +41,21 @@ pub(super) fn run(args: RunArgs) -> Exit {
     if door::is_embedded(&plan, &args.cluster) {
         let seed = seed(&args).unwrap_or(1);
         return runtime::embedded(move || async move {
-            let cluster: Arc<dyn Cluster> = Arc::new(Embedded::new(seed));
+            let embedded = Embedded::new(seed);
+            embedded.inject(&args.faults);
+            let cluster: Arc<dyn Cluster> = Arc::new(embedded);
             carry_out(plan, &args, Opened { cluster, may_harm: true }, seed).await
         });
+    }
+    if let Some(fault) = args.faults.first() {
+        let where_to = match &args.cluster.context {
+            Some(context) => format!("the cluster `{context}` is a real one"),
+            None => "this plan runs without the embedded cluster".to_owned(),
+        };
+        err(&format!(
+            "lariat: `--fault {fault}` can't be injected: {where_to}, and faults are the embedded cluster's alone; leave `--fault` out, or run a plan for a cluster without `--context` and `--kubeconfig`"
+        ));
+        return Exit::Usage;
     }
     runtime::real(async move {
         let seed = seed(&args).unwrap_or_else(draw);
@@ -321,6 +333,7 @@ fn start(plan: &Plan, args: &RunArgs, seed: u64, id: RunId, cluster: &Arc<dyn Cl
         seed,
         jobs: args.jobs,
         cluster: cluster.identity(),
+        faults: args.faults.iter().map(Fault::to_string).collect(),
         steps: plan.nodes(),
         checks: plan.check_nodes(),
         repro: repro(&args.plan, args, seed),
@@ -353,6 +366,9 @@ fn repro(plan: &PlanArgs, args: &RunArgs, seed: u64) -> String {
         words.extend(["--vars".to_owned(), quote(&finish::shown(file))]);
     }
     words.extend(["--seed".to_owned(), seed.to_string()]);
+    for fault in &args.faults {
+        words.extend(["--fault".to_owned(), quote(&fault.to_string())]);
+    }
     words.join(" ")
 }
 

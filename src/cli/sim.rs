@@ -7,8 +7,9 @@ use super::finish::shown;
 use super::screen::{err, out};
 use super::{Exit, run, runtime};
 use crate::clock::{Clock, keep_pace};
+use crate::cluster::Cluster as _;
 use crate::journal::write_atomically;
-use crate::sim::{Embedded, Setup};
+use crate::sim::{Embedded, Parameter, Setup, faults};
 
 /// The context's name in the kubeconfig.
 const CONTEXT: &str = "embedded";
@@ -20,7 +21,30 @@ const MARK: &str = "# Written by `lariat sim serve`, and removed when it ends.\n
 pub(super) fn sim(command: SimCommand) -> Exit {
     match command {
         SimCommand::Serve(args) => runtime::embedded(move || serve(args)),
+        SimCommand::Faults => {
+            out(&list());
+            Exit::Ok
+        }
     }
+}
+
+/// Every fault, by where it strikes, with its parameters.
+fn list() -> String {
+    let mut text =
+        "`lariat run PLAN --fault NAME[:key=value,…]` injects one, and may be said more than once.\n".to_owned();
+    let mut place = None;
+    for kind in faults() {
+        if place != Some(kind.place) {
+            text.push_str(&format!("\nat {}\n", kind.place));
+            place = Some(kind.place);
+        }
+        text.push_str(&format!("\n  {}: {}\n", kind.name, kind.does));
+        for Parameter { name, default, about, .. } in &kind.parameters {
+            let default = if default.is_empty() { String::new() } else { format!(" ({default})") };
+            text.push_str(&format!("    {name:<12}{about}{default}\n"));
+        }
+    }
+    text
 }
 
 /// Serves an embedded cluster until somebody ends it.
@@ -37,6 +61,8 @@ async fn serve(args: ServeArgs) -> Exit {
     };
     // Ages are told by clients that live in real time.
     let cluster = Embedded::with(Setup { start: Clock::real().start(), ..Setup::seeded(seed) });
+    cluster.inject(&args.faults);
+    let mut strikes = cluster.strikes().expect("they were injected in the line above");
     let served = match cluster.world().api().serve_at(args.listen).await {
         Ok(served) => served,
         Err(error) => {
@@ -56,9 +82,16 @@ async fn serve(args: ServeArgs) -> Exit {
         served.address,
         run::quote(&file),
     ));
+    let tell = async {
+        while let Some(strike) = strikes.recv().await {
+            out(&format!("{} (`{}`)", strike.what, strike.fault));
+        }
+        std::future::pending::<()>().await;
+    };
     tokio::select! {
         biased;
         _ = signals.recv() => {}
+        () = tell => {}
         never = keep_pace(args.speed) => match never {},
     }
     Exit::Ok

@@ -83,6 +83,7 @@ async fn attempt(args: &WatchArgs) -> Result<Exit, Exit> {
         seed,
         jobs: 0,
         cluster: cluster.identity(),
+        faults: Vec::new(),
         steps: Vec::new(),
         checks: Vec::new(),
         repro: String::new(),

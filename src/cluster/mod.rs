@@ -14,6 +14,6 @@ pub use crate::event::ClusterIdentity;
 pub use fetch::{Fetch, FetchError, FetchTrouble, Wanted};
 pub use helm::{ChartRequest, Helm, HelmCall, HelmError, Hook, Release};
 pub use live::{ConnectError, ContextSettings, HelmSaid, Live, LiveOptions, Local, Settings, SettingsError};
-pub use port::{Answer, Cluster, Fetched, NoCluster, Progressed};
+pub use port::{Answer, Cluster, Fetched, NoCluster, Progressed, Strike};
 pub use process::{Captured, Ended, Heard, Program, Running, StartError};
 pub use tls::install_tls;

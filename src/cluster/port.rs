@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use futures::future::BoxFuture;
+use tokio::sync::mpsc;
 
 use super::{Fetch, Helm};
 use crate::clock::Clock;
@@ -29,6 +30,20 @@ pub trait Cluster: Send + Sync {
     fn processes(&self) -> bool {
         true
     }
+
+    /// What injected faults do, as they do it. Whoever asks first hears it.
+    fn strikes(&self) -> Option<mpsc::UnboundedReceiver<Strike>> {
+        None
+    }
+}
+
+/// An injected fault has struck.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Strike {
+    /// Which, as it was written.
+    pub fault: String,
+    /// Whom or what, in a few words.
+    pub what: String,
 }
 
 /// The plan needs a cluster and none was named.

@@ -16,7 +16,7 @@ use super::unit::{Unit, take_apart};
 use super::window::Windows;
 use crate::check::Outputs;
 use crate::clock::Elapsed;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Strike};
 use crate::event::{CancelReason, Class, EventKind, Failure, Progress, RunStart, SkipReason, Verdict};
 use crate::expr::{Env, Shared};
 use crate::graph::{Frontier, Graph, Move, StepIx};
@@ -73,6 +73,10 @@ pub(super) struct Dispatch<'s> {
     /// How many messages were taken in without a look at the clock.
     in_a_row: usize,
     signals: Option<mpsc::UnboundedReceiver<CancelReason>>,
+    /// What injected faults do.
+    strikes: Option<mpsc::UnboundedReceiver<Strike>>,
+    /// Injected faults that have not struck.
+    unmet: Vec<String>,
     start: Option<RunStart>,
     /// Checks that somebody chose to leave out.
     left_out: Vec<(CheckId, SkipReason)>,
@@ -123,6 +127,7 @@ impl<'s> Dispatch<'s> {
         let (units, graph, rules) = take_apart(&plan, &start.steps);
         let frontier = Frontier::new(&graph, &rules);
         let clock = cluster.clock();
+        let strikes = cluster.strikes();
         let (to_loop, inbox) = mpsc::unbounded_channel();
         let to_tape = to_loop.clone();
         let tape = Tape::new(move |fact| {
@@ -170,6 +175,8 @@ impl<'s> Dispatch<'s> {
             inbox,
             in_a_row: 0,
             signals: Some(signals),
+            strikes,
+            unmet: start.faults.clone(),
             start: Some(start),
             left_out,
         }
@@ -195,6 +202,7 @@ impl<'s> Dispatch<'s> {
             self.listen().await;
         }
         self.finish_recording().await;
+        self.say_unmet();
         let (verdict, reason) = self.conclude();
         let told = self.scribe.say_last(EventKind::RunFinished { verdict, reason });
         // What was told to end has ended or is dropped here; nothing of a run outlives it.
@@ -284,6 +292,7 @@ impl<'s> Dispatch<'s> {
                 self.receive(post);
                 self.in_a_row += 1;
             }
+            strike = hear(&mut self.strikes) => self.struck(strike),
             Some(ended) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => self.ended(ended),
             () = ring(alarm) => self.look_at_the_clock(),
         }
@@ -353,6 +362,22 @@ impl<'s> Dispatch<'s> {
         }
         while let Ok(post) = self.inbox.try_recv() {
             self.receive(post);
+        }
+    }
+
+    fn struck(&mut self, Strike { fault, what }: Strike) {
+        self.unmet.retain(|unmet| *unmet != fault);
+        self.say(EventKind::FaultStruck { fault, what });
+    }
+
+    /// A fault that met nothing proves nothing, and whoever asked for it has to know.
+    fn say_unmet(&mut self) {
+        while let Some(Ok(strike)) = self.strikes.as_mut().map(mpsc::UnboundedReceiver::try_recv) {
+            self.struck(strike);
+        }
+        for fault in std::mem::take(&mut self.unmet) {
+            let message = format!("the fault `{fault}` was injected and met nothing");
+            self.say(EventKind::Warned { message });
         }
     }
 
@@ -437,13 +462,13 @@ impl<'s> Dispatch<'s> {
     }
 }
 
-/// The next signal; never, once nobody can send one.
-async fn hear(signals: &mut Option<mpsc::UnboundedReceiver<CancelReason>>) -> CancelReason {
-    if let Some(receiver) = signals {
-        if let Some(reason) = receiver.recv().await {
-            return reason;
+/// The next signal or strike; never, once nobody can send one.
+async fn hear<T>(words: &mut Option<mpsc::UnboundedReceiver<T>>) -> T {
+    if let Some(receiver) = words {
+        if let Some(word) = receiver.recv().await {
+            return word;
         }
-        *signals = None;
+        *words = None;
     }
     std::future::pending().await
 }

@@ -288,6 +288,7 @@ impl Stage {
             namespace: String::new(),
             seed: 1,
             jobs: self.jobs,
+            faults: Vec::new(),
             cluster: None,
             steps: self.plan.nodes(),
             checks: self.plan.check_nodes(),
@@ -402,6 +403,7 @@ impl Told {
                 | EventKind::WatchConfirmed { .. }
                 | EventKind::WatchClosed { .. }
                 | EventKind::Marked { .. }
+                | EventKind::FaultStruck { .. }
                 | EventKind::CancelRequested { .. }
                 | EventKind::Warned { .. } => {}
             }
@@ -434,6 +436,7 @@ fn line(kind: &EventKind) -> String {
         },
         EventKind::StepSkipped { step, reason } => format!("skip {step}: {reason}"),
         EventKind::CancelRequested { by } => format!("cancel: {by}"),
+        EventKind::FaultStruck { fault, what } => format!("{fault}: {what}"),
         EventKind::Warned { message } => format!("warning: {message}"),
         EventKind::RunFinished { verdict, reason } => format!("{verdict}: {reason}"),
         EventKind::CheckArmed { check, .. } => format!("armed {check}"),

@@ -180,6 +180,13 @@ pub enum EventKind {
         /// By what.
         by: CancelReason,
     },
+    /// An injected fault struck.
+    FaultStruck {
+        /// Which, as it was asked for.
+        fault: String,
+        /// Whom or what.
+        what: String,
+    },
     /// Something the reader of a report should know that belongs to no step.
     Warned {
         /// The sentence.
@@ -219,6 +226,7 @@ impl EventKind {
             | Self::CheckJudged { .. }
             | Self::CheckSkipped { .. }
             | Self::Marked { .. }
+            | Self::FaultStruck { .. }
             | Self::CancelRequested { .. }
             | Self::Warned { .. }
             | Self::RunFinished { .. } => None,

@@ -52,6 +52,9 @@ pub struct RunStart {
     /// The cluster, if the plan touches one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<ClusterIdentity>,
+    /// Faults that were injected on purpose, as they were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
     /// Every step in plan order: a group before what is in it.
     pub steps: Vec<StepNode>,
     /// Every check in plan order.

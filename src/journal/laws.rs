@@ -30,6 +30,7 @@ fn start(run: &str) -> EventKind {
         namespace: String::new(),
         seed: 1,
         jobs: 16,
+        faults: Vec::new(),
         cluster: None,
         steps: Vec::new(),
         checks: Vec::new(),

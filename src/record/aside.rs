@@ -5,6 +5,7 @@ use tokio::time::{Instant, timeout};
 
 use super::inquiry::{EXPLAIN, Inquiry, Purpose};
 use super::list::{Listing, Roll, patient_list, patient_roll};
+use super::object;
 use super::sight::{Missing, Spell};
 use super::watch::{Ended, Order, Watch};
 use super::{Confirmed, Error};
@@ -208,8 +209,9 @@ impl Watch {
         let patience = if matches!(purpose, Purpose::Finish) { EXPLAIN } else { PATIENCE };
         self.inquiries.push(Inquiry::new(number, purpose));
         let (client, query) = (self.client.clone(), self.query.clone());
+        let least = self.live.as_deref().and_then(object::number);
         self.jobs.push(Box::pin(async move {
-            let roll = timeout(patience, patient_roll(client, query)).await;
+            let roll = timeout(patience, patient_roll(client, query, least)).await;
             Job::Roll(number, roll.unwrap_or_else(|_| Err(Error::Unreachable(no_list(patience)))))
         }));
     }

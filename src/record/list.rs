@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::Error;
 use super::kind;
-use super::object::{Object, ObjectKey};
+use super::object::{Object, ObjectKey, number};
 use super::query::Address;
 use super::stream::{self, Trouble};
 use crate::plan::Query;
@@ -116,11 +116,13 @@ pub(super) async fn once(client: &Client, query: &Query) -> Result<Listing, Trou
     }
 }
 
-/// Which objects there are now, tried again while the trouble may pass.
-pub(super) async fn patient_roll(client: Client, query: Query) -> Result<Roll, Error> {
+/// Which objects there are now, tried again while the trouble may pass. A list from before what the
+/// watch has shown already proves nothing: that is a trouble too.
+pub(super) async fn patient_roll(client: Client, query: Query, least: Option<u64>) -> Result<Roll, Error> {
     let mut wait = FIRST_WAIT;
     loop {
         match roll(&client, &query).await {
+            Ok(roll) if number(&roll.version).is_some_and(|version| Some(version) < least) => {}
             Ok(roll) => return Ok(roll),
             Err(Trouble::NotServed) => return Ok(Roll { entries: BTreeMap::new(), version: "0".to_owned() }),
             Err(Trouble::Error(error)) if !error.passes() => return Err(error),

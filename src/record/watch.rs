@@ -95,6 +95,7 @@ pub(super) async fn run(opening: Opening) {
         established: false,
         sight,
         access: Access::Unknown,
+        forgotten: None,
         ending: false,
     };
     let Err(Ended(refusal)) = watch.serve().await;
@@ -148,6 +149,8 @@ pub(super) struct Watch {
     pub(super) established: bool,
     pub(super) sight: Sight,
     pub(super) access: Access,
+    /// The version that the server forgot right after it had said it, the last time that it forgot one.
+    pub(super) forgotten: Option<String>,
     /// The run is over.
     pub(super) ending: bool,
 }
@@ -255,6 +258,7 @@ impl Watch {
     /// Watches from the version reached on, resuming, until versions may be missing.
     async fn follow(&mut self, address: &Address) -> Result<Missing, Ended> {
         let mut wait = FIRST_WAIT;
+        let mut fresh = self.live.clone();
         loop {
             if let Some(missing) = self.sight.relist.take() {
                 return Ok(missing);
@@ -287,7 +291,15 @@ impl Watch {
                 }
                 End::Missed(missing) => return Ok(missing),
                 End::Trouble(Trouble::Gone) => {
+                    // A server that forgets what it has just said will do so again.
+                    let at_once = fresh.clone().filter(|fresh| *fresh == reached);
+                    let again = at_once.is_some();
+                    if std::mem::replace(&mut self.forgotten, at_once).is_some() && again {
+                        self.pause(wait).await?;
+                        wait = (wait * 2).min(LONGEST_WAIT);
+                    }
                     if self.walk(address, &reached).await? {
+                        fresh = self.live.clone();
                         continue;
                     }
                     return Ok(self.missed(format!("the API server had forgotten version {reached} (410 Gone)")));

@@ -65,6 +65,8 @@ struct Summary<'a> {
     cleanup_failing: Vec<Failing<'a>>,
     /// Requirements that the plan or a step covers.
     requirements: Vec<Requirement<'a>>,
+    /// Faults that were injected on purpose, as they were asked for.
+    faults: Vec<Injected<'a>>,
     /// What belongs to no step.
     warnings: Vec<&'a str>,
     /// A command line that runs the same again.
@@ -83,6 +85,19 @@ struct Cluster<'a> {
     nodes: Option<usize>,
     /// Whether it was Lariat's own, in virtual time.
     embedded: bool,
+}
+
+#[derive(Serialize)]
+struct Injected<'a> {
+    fault: &'a str,
+    /// What it did, and after how many seconds. Empty: it met nothing, and proves nothing.
+    struck: Vec<Struck<'a>>,
+}
+
+#[derive(Serialize)]
+struct Struck<'a> {
+    after: f64,
+    what: &'a str,
 }
 
 #[derive(Serialize)]
@@ -277,10 +292,18 @@ impl<'a> Summary<'a> {
                     checks: found.checks.iter().map(|row| row.node.id.as_str()).collect(),
                 })
                 .collect(),
+            faults: start.faults.iter().map(|fault| Injected::of(fault, view)).collect(),
             warnings: view.warnings.iter().map(|(_, message)| message.as_str()).collect(),
             repro: &start.repro,
             files: Files { journal: "events.jsonl", junit: "junit.xml", html: "report.html" },
         }
+    }
+}
+
+impl<'a> Injected<'a> {
+    fn of(fault: &'a str, view: &'a RunView) -> Self {
+        let struck = view.strikes.iter().filter(|(_, own, _)| own == fault);
+        Self { fault, struck: struck.map(|(at, _, what)| Struck { after: seconds(*at), what }).collect() }
     }
 }
 
@@ -576,6 +599,7 @@ mod tests {
               "checks": []
             }
           ],
+          "faults": [],
           "warnings": [],
           "repro": "lariat run plans/restart.toml --context lab --seed 7 --set rounds=2",
           "files": {

@@ -1,9 +1,13 @@
-use kube::Client;
+use std::sync::{Mutex, PoisonError};
 
+use kube::Client;
+use tokio::sync::mpsc;
+
+use super::fault::{Injected, inject};
 use super::longhorn::{Longhorn, WRONGS};
-use super::{Charts, Internet, Setup, StandInHelm, World, lab};
+use super::{Charts, Fault, Internet, Place, Setup, StandInHelm, World, lab};
 use crate::clock::Clock;
-use crate::cluster::{Cluster, ClusterIdentity, Fetch, Helm, NoCluster};
+use crate::cluster::{Cluster, ClusterIdentity, Fetch, Helm, NoCluster, Strike};
 
 /// An embedded cluster behind the port: API server, nodes, controllers, helm, internet.
 ///
@@ -14,6 +18,8 @@ pub struct Embedded {
     longhorn: Longhorn,
     internet: Internet,
     identity: ClusterIdentity,
+    strikes: Mutex<Option<mpsc::UnboundedReceiver<Strike>>>,
+    injected: Mutex<Vec<Injected>>,
 }
 
 impl Embedded {
@@ -41,7 +47,20 @@ impl Embedded {
             nodes: Some(world.nodes().len()),
             embedded: true,
         };
-        Self { world, helm, longhorn, internet, identity }
+        Self { world, helm, longhorn, internet, identity, strikes: Mutex::default(), injected: Mutex::default() }
+    }
+
+    /// Lets faults strike it, with their times counted from now.
+    pub fn inject(&self, faults: &[Fault]) {
+        let (tell, strikes) = mpsc::unbounded_channel();
+        for fault in faults.iter().filter(|fault| fault.kind().place == Place::Longhorn) {
+            self.longhorn.wrong(fault.kind().name);
+            // The receiver is in the line above.
+            let _ = tell.send(Strike { fault: fault.to_string(), what: "it is built into Longhorn".to_owned() });
+        }
+        let injected = inject(faults, &self.world, &self.internet, &tell);
+        self.injected.lock().unwrap_or_else(PoisonError::into_inner).push(injected);
+        *self.strikes.lock().unwrap_or_else(PoisonError::into_inner) = Some(strikes);
     }
 
     /// What runs in it.
@@ -72,7 +91,7 @@ impl Embedded {
 
 impl Cluster for Embedded {
     fn client(&self) -> Result<Client, NoCluster> {
-        Ok(self.world.client())
+        Ok(self.world.api().client_as(concat!("lariat/", env!("CARGO_PKG_VERSION"))))
     }
 
     fn helm(&self) -> &dyn Helm {
@@ -93,5 +112,9 @@ impl Cluster for Embedded {
 
     fn processes(&self) -> bool {
         false
+    }
+
+    fn strikes(&self) -> Option<mpsc::UnboundedReceiver<Strike>> {
+        self.strikes.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

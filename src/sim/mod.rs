@@ -15,6 +15,8 @@ mod net;
 
 mod world;
 
+mod fault;
+
 mod embedded;
 mod lab;
 mod longhorn;
@@ -24,11 +26,12 @@ pub use api::{
     Review, Rule, Says, Served, StandIns, Talk, Verb, Webhook,
 };
 pub use control::{
-    Anywhere, Attach, Backoff, Behaviour, Bell, Cache, Chance, Change, Controller, File, Form, Image, Key, Kind, Life,
-    Machines, Object, OnTerm, PROVISIONER, Process, Round, Runs, Setting, Span, Start, Switch, Trigger, Trouble,
-    Volume, Watches, Write, kubelet, sha256, timing,
+    Afflicted, Ailment, Anywhere, Attach, Backoff, Behaviour, Bell, Cache, Chance, Change, Controller, File, Form,
+    Image, Key, Kind, Life, Machines, Object, OnTerm, PROVISIONER, PodFilter, Process, Round, Runs, Setting, Span,
+    Start, Switch, Trigger, Trouble, Volume, Watches, Write, kubelet, sha256, timing,
 };
 pub use embedded::Embedded;
+pub use fault::{Fault, FaultError, FaultKind, Parameter, Place, Unit, faults};
 pub use helm::{Chart, Charts, Rendered, Rendering, StandInHelm, Templates};
-pub use net::{Internet, Serving, Site, SiteFault};
+pub use net::{Internet, Serving, Site, SiteFault, Troubled};
 pub use world::{Setup, World};

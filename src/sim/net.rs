@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use tokio::sync::mpsc;
 
 use crate::cluster::{Answer, Fetch, FetchError, FetchTrouble, Fetched, Progressed, Wanted};
 
@@ -14,6 +15,29 @@ use crate::cluster::{Answer, Fetch, FetchError, FetchTrouble, Fetched, Progresse
 #[derive(Clone, Debug, Default)]
 pub struct Internet {
     sites: Arc<Mutex<BTreeMap<String, Site>>>,
+    troubles: Arc<Mutex<Vec<Trouble>>>,
+}
+
+/// What goes wrong at all addresses that begin alike.
+#[derive(Debug)]
+struct Trouble {
+    id: u64,
+    prefix: String,
+    fault: SiteFault,
+    tell: mpsc::UnboundedSender<String>,
+}
+
+/// Something goes wrong at addresses for as long as this is held.
+#[derive(Debug)]
+pub struct Troubled {
+    internet: Internet,
+    id: u64,
+}
+
+impl Drop for Troubled {
+    fn drop(&mut self) {
+        self.internet.troubles().retain(|trouble| trouble.id != self.id);
+    }
 }
 
 /// What one address gives.
@@ -44,6 +68,8 @@ pub enum SiteFault {
     Breaks(u64),
     /// Other bytes than the published ones come.
     OtherBytes,
+    /// So many bytes a second come at most.
+    Slow(u64),
 }
 
 /// An address is known for as long as this is held: what a pod serves goes with it.
@@ -103,6 +129,32 @@ impl Internet {
         self.sites().get_mut(url).map(act).is_some()
     }
 
+    /// Makes something go wrong at all addresses that begin with this, whatever they gave before; tells which are asked.
+    pub fn trouble(&self, prefix: &str, fault: SiteFault, tell: mpsc::UnboundedSender<String>) -> Troubled {
+        let mut troubles = self.troubles();
+        let id = troubles.iter().map(|trouble| trouble.id + 1).max().unwrap_or_default();
+        troubles.push(Trouble { id, prefix: prefix.to_owned(), fault, tell });
+        Troubled { internet: self.clone(), id }
+    }
+
+    fn troubles(&self) -> MutexGuard<'_, Vec<Trouble>> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What an address gives to somebody who asks it now.
+    fn answer(&self, url: &str) -> Option<Site> {
+        let mut site = self.sites().get(url)?.clone();
+        if let Some(trouble) = self.troubles().iter().find(|trouble| url.starts_with(&trouble.prefix)) {
+            // Who does not listen any more has heard enough.
+            let _ = trouble.tell.send(url.to_owned());
+            match trouble.fault {
+                SiteFault::Slow(speed) => site.speed = site.speed.min(speed),
+                ref fault => site.fault = Some(fault.clone()),
+            }
+        }
+        Some(site)
+    }
+
     fn sites(&self) -> MutexGuard<'_, BTreeMap<String, Site>> {
         self.sites.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -121,7 +173,7 @@ impl Internet {
     }
 
     async fn from(&self, url: &str, wanted: &Wanted, progress: Progressed<'_>) -> Result<Fetched, FetchTrouble> {
-        let site = self.sites().get(url).cloned().ok_or_else(|| FetchTrouble::Unknown(url.to_owned()))?;
+        let site = self.answer(url).ok_or_else(|| FetchTrouble::Unknown(url.to_owned()))?;
         tokio::time::sleep(site.latency).await;
         if let Some(SiteFault::Status(code)) = site.fault {
             let tries = if FetchTrouble::passes(code) { TRIES } else { 1 };

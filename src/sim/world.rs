@@ -164,8 +164,14 @@ impl World {
 
     /// Starts the kubelet of a node, anew if one runs. It finds what runs on its machine.
     pub fn start_kubelet(&self, node: &str) {
+        self.start_kubelet_with(node, timing::WRITE);
+    }
+
+    /// The same, with so long until each of its writes reaches the server.
+    pub fn start_kubelet_with(&self, node: &str, latency: Span) {
         self.kill(KUBELET, node);
-        let process = self.process(KUBELET, node, kubelet(&self.shared.machines, node));
+        let setting = self.setting(KUBELET, node, latency);
+        let process = Process::start(setting, kubelet(&self.shared.machines, node));
         ring(&self.shared.machines, node, &process.bell());
         self.processes().insert(name(KUBELET, node), process);
     }

@@ -96,6 +96,7 @@ impl CheckState {
                 | Fact::WatchConfirmed { .. }
                 | Fact::WatchClosed { .. }
                 | Fact::Marked { .. }
+                | Fact::FaultStruck { .. }
                 | Fact::CancelRequested { .. }
                 | Fact::Warned { .. }
                 | Fact::RunFinished { .. },

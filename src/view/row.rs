@@ -106,6 +106,7 @@ impl RowState {
                 | Fact::CheckJudged { .. }
                 | Fact::CheckSkipped { .. }
                 | Fact::Marked { .. }
+                | Fact::FaultStruck { .. }
                 | Fact::CancelRequested { .. }
                 | Fact::Warned { .. }
                 | Fact::RunFinished { .. },
@@ -203,6 +204,7 @@ impl Row {
             | EventKind::CheckJudged { .. }
             | EventKind::CheckSkipped { .. }
             | EventKind::Marked { .. }
+            | EventKind::FaultStruck { .. }
             | EventKind::CancelRequested { .. }
             | EventKind::Warned { .. }
             | EventKind::RunFinished { .. } => {}

@@ -23,6 +23,8 @@ pub struct RunView {
     pub watches: Vec<WatchRow>,
     /// Moments that a person beside the run marked.
     pub marks: Vec<(Elapsed, String)>,
+    /// What injected faults did: when, which, and what.
+    pub strikes: Vec<(Elapsed, String, String)>,
     /// What belongs to no step.
     pub warnings: Vec<(Elapsed, String)>,
     /// When the run began to end early, and the most urgent reason so far.
@@ -67,6 +69,7 @@ impl RunView {
             checks: start.checks.iter().cloned().map(CheckRow::waiting).collect(),
             watches: Vec::new(),
             marks: Vec::new(),
+            strikes: Vec::new(),
             warnings: Vec::new(),
             cancelled: None,
             finished: None,
@@ -309,6 +312,7 @@ impl RunView {
                 let (since, before) = self.cancelled.unwrap_or((event.at, *by));
                 self.cancelled = Some((since, before.max(*by)));
             }
+            EventKind::FaultStruck { fault, what } => self.strikes.push((event.at, fault.clone(), what.clone())),
             EventKind::Warned { message } => self.warnings.push((event.at, message.clone())),
             EventKind::RunFinished { verdict, reason } => {
                 self.may_end(event)?;

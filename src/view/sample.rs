@@ -153,6 +153,7 @@ impl Story {
             namespace: String::new(),
             seed: 7,
             jobs: 16,
+            faults: Vec::new(),
             cluster: Some(ClusterIdentity {
                 context: "lab".into(),
                 server: "https://127.0.0.1:6443".into(),

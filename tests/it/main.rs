@@ -8,6 +8,7 @@ mod checks;
 mod conformance;
 mod disk;
 mod embedded;
+mod faults;
 mod foreign;
 mod judge;
 mod longhorn;

@@ -130,7 +130,7 @@ fn facts(page: &mut Markup, view: &RunView) {
     fact(page, "Plan", &start.plan);
     match &start.cluster {
         Some(cluster) if cluster.embedded => {
-            fact(page, "Cluster", "embedded cluster, virtual time");
+            fact(page, "Cluster", &format!("embedded cluster, virtual time, seed {}", start.seed));
             fact(page, "Version", &cluster.version);
         }
         Some(cluster) => {
@@ -151,6 +151,17 @@ fn facts(page: &mut Markup, view: &RunView) {
     }
     page.raw("</dd></div>\n");
     fact(page, "Seed", &start.seed.to_string());
+    for fault in &start.faults {
+        let struck: Vec<_> = view.strikes.iter().filter(|(_, own, _)| own == fault).collect();
+        let said = match struck.first() {
+            None => "met nothing".to_owned(),
+            Some((at, _, what)) => {
+                let more = if struck.len() > 1 { format!(", and {} more", struck.len() - 1) } else { String::new() };
+                format!("{what} at {}{more}", text::duration(at.duration()))
+            }
+        };
+        fact(page, "Injected fault", &format!("{fault}: {said}"));
+    }
     fact(page, "Run", start.run.as_str());
     page.raw("</dl>\n");
 }

@@ -175,7 +175,7 @@ fn a_cut_record_says_so() {
 #[test]
 fn an_embedded_run_says_that_it_is_one() {
     let page = squeezed(&page("embedded").text);
-    assert!(page.contains("Cluster embedded cluster, virtual time") && page.contains("Seed 1"));
+    assert!(page.contains("Cluster embedded cluster, virtual time, seed 1") && page.contains("Seed 1"));
     assert!(page.contains("Took 1m29s of virtual time"));
 }
 

@@ -7,6 +7,7 @@ use super::case::{Case, Cases, Said, Shown};
 use super::finish::{Added, finish};
 use crate::clock::Elapsed;
 use crate::report::{clean, digest, when};
+use crate::text;
 use crate::view::RunView;
 
 /// Which of two forms is written.
@@ -184,8 +185,17 @@ fn properties(view: &RunView) -> Vec<(&'static str, String)> {
         ("seed", start.seed.to_string()),
     ];
     if let Some(cluster) = &start.cluster {
-        properties.push(("cluster", cluster.context.clone()));
+        let name = if cluster.embedded {
+            format!("embedded cluster, virtual time, seed {}", start.seed)
+        } else {
+            cluster.context.clone()
+        };
+        properties.push(("cluster", name));
         properties.push(("cluster-version", cluster.version.clone()));
+    }
+    for fault in &start.faults {
+        let struck = view.strikes.iter().filter(|(_, own, _)| own == fault).count();
+        properties.push(("fault", format!("{fault} (struck {})", text::count(struck, "time"))));
     }
     if !view.is_complete() {
         properties.push(("incomplete", "true".into()));

@@ -171,7 +171,7 @@ fn facts(view: &RunView, closing: &Closing) -> Vec<Line> {
         lines.push(fact("critical", &critical(&closing.critical)));
     }
     if let Some(cluster) = &view.start.cluster {
-        lines.push(fact("on", &cluster_line(cluster)));
+        lines.push(fact("on", &cluster_line(cluster, view.start.seed)));
     }
     lines.push(fact("run", &format!("{}, seed {}", view.start.run, view.start.seed)));
     lines

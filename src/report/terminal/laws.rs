@@ -413,7 +413,7 @@ fn a_simulated_run_has_no_heartbeats_and_two_durations() {
     let text = paper.text();
     assert!(!text.contains("still running"), "{text}");
     assert!(text.contains("took       10m04s simulated, 0.8s real"), "{text}");
-    assert!(text.contains("the embedded cluster (v1.34.4), in simulated time"), "{text}");
+    assert!(text.contains("the embedded cluster, virtual time, seed"), "{text}");
 }
 
 #[test]

@@ -37,6 +37,9 @@ pub(super) fn event(event: &Event, view: &RunView, width: usize, detail: Detail)
         EventKind::CancelRequested { by } => {
             vec![teller.run_line("STOP", Ink::Caution).say(&cancel(*by))]
         }
+        EventKind::FaultStruck { fault, what } => {
+            vec![teller.run_line("FAULT", Ink::Caution).say(&format!("{what} (`{fault}`)"))]
+        }
         EventKind::Warned { message } => vec![teller.run_line("WARN", Ink::Caution).say(message)],
         EventKind::RunFinished { verdict, reason } => {
             let (word, ink) = verdict_word(*verdict);
@@ -107,9 +110,9 @@ pub(super) fn said(span: crate::clock::Elapsed) -> String {
 }
 
 /// Which cluster, in one line.
-pub(super) fn cluster_line(cluster: &ClusterIdentity) -> String {
+pub(super) fn cluster_line(cluster: &ClusterIdentity, seed: u64) -> String {
     if cluster.embedded {
-        return format!("the embedded cluster ({}), in simulated time", cluster.version);
+        return format!("the embedded cluster, virtual time, seed {seed} ({})", cluster.version);
     }
     let nodes = cluster.nodes.map(|n| format!(", {}", text::count(n, "node"))).unwrap_or_default();
     format!("cluster `{}`, {}, {}{nodes}", cluster.context, cluster.server, cluster.version)
@@ -155,7 +158,10 @@ impl Teller<'_> {
             line().add(Ink::Bold, &format!("{}: {}", start.plan, start.title)),
             line().say(&format!("{steps}, seed {}, run {}, lariat {}", start.seed, start.run, start.lariat)),
         ];
-        lines.extend(start.cluster.as_ref().map(|cluster| line().say(&format!("on {}", cluster_line(cluster)))));
+        lines.extend(
+            start.cluster.as_ref().map(|cluster| line().say(&format!("on {}", cluster_line(cluster, start.seed)))),
+        );
+        lines.extend(start.faults.iter().map(|fault| line().say(&format!("with the fault `{fault}`"))));
         if !start.flags.is_empty() {
             lines.push(line().say(&format!("with {}", start.flags.join(" "))));
         }

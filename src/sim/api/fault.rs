@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
 use crate::clock::Elapsed;
 
 use super::ledger::{Request, Verb};
@@ -53,13 +55,41 @@ pub enum Effect {
     Delay(Duration),
     /// A write is done, but the connection breaks before the answer: the client cannot know.
     LoseAnswer,
+    /// A write is refused as one of an old version: 409, whatever version it is of.
+    Conflict,
+    /// The connection breaks in the middle of the answer. Watches, logs and commands are left alone: what they answer has no middle.
+    CutAnswer,
+    /// A list shows what was at this revision, unless the client insists on a newer one.
+    Past(u64),
+    /// A watch that goes on from a version is told so many changes before it once more.
+    Repeat(u64),
 }
 
 /// Which of the rules are in place, and how much of each is left.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
     next: u64,
-    rules: Vec<(u64, Rule)>,
+    rules: Vec<Placed>,
+}
+
+#[derive(Debug)]
+struct Placed {
+    id: u64,
+    rule: Rule,
+    /// Who is told of each request that the rule strikes.
+    tell: Option<mpsc::UnboundedSender<Request>>,
+}
+
+impl Placed {
+    fn strike(&mut self, request: &Request) {
+        if let Some(times) = &mut self.rule.times {
+            *times -= 1;
+        }
+        if let Some(tell) = &self.tell {
+            // Who does not listen any more has heard enough.
+            let _ = tell.send(request.clone());
+        }
+    }
 }
 
 /// What the rules say to one request.
@@ -115,44 +145,34 @@ impl Rule {
 
 impl Rules {
     /// Puts a rule in place, behind those that are there.
-    pub(crate) fn add(&mut self, rule: Rule) -> u64 {
+    pub(crate) fn add(&mut self, rule: Rule, tell: Option<mpsc::UnboundedSender<Request>>) -> u64 {
         self.next += 1;
-        self.rules.push((self.next, rule));
+        self.rules.push(Placed { id: self.next, rule, tell });
         self.next
     }
 
     /// Takes a rule away.
     pub(crate) fn remove(&mut self, id: u64) {
-        self.rules.retain(|(own, _)| *own != id);
+        self.rules.retain(|placed| placed.id != id);
     }
 
     /// Whether this request finds nobody to connect to.
     pub(crate) fn refuses(&mut self, request: &Request) -> bool {
-        let rule = self
-            .rules
-            .iter_mut()
-            .map(|(_, rule)| rule)
-            .find(|rule| rule.effect == Effect::Refuse && rule.applies(request));
-        match rule {
-            Some(rule) => {
-                rule.times = rule.times.map(|times| times - 1);
-                true
-            }
-            None => false,
-        }
+        let refuses = |placed: &&mut Placed| placed.rule.effect == Effect::Refuse && placed.rule.applies(request);
+        let found = self.rules.iter_mut().find(refuses);
+        found.map(|placed| placed.strike(request)).is_some()
     }
 
     /// What happens to a request: delays add up, the first other effect wins.
     pub(crate) fn judge(&mut self, request: &Request) -> Judgement {
         let mut judgement = Judgement::default();
-        for (_, rule) in &mut self.rules {
-            if !rule.applies(request) || (judgement.effect.is_some() && !matches!(rule.effect, Effect::Delay(_))) {
+        for placed in &mut self.rules {
+            let delays = matches!(placed.rule.effect, Effect::Delay(_));
+            if !placed.rule.applies(request) || (judgement.effect.is_some() && !delays) {
                 continue;
             }
-            if let Some(times) = &mut rule.times {
-                *times -= 1;
-            }
-            match &rule.effect {
+            placed.strike(request);
+            match &placed.rule.effect {
                 Effect::Delay(delay) => judgement.delay += *delay,
                 other => judgement.effect = Some(other.clone()),
             }
@@ -178,7 +198,33 @@ impl Effect {
             Self::Answer { code: 500, .. } => Some(Refusal::internal("etcdserver: request timed out")),
             Self::Answer { code, .. } => Some(Refusal::bare(*code)),
             Self::Expire => Some(Refusal::expired("The resourceVersion for the provided watch is too old.")),
-            Self::Refuse | Self::Delay(_) | Self::LoseAnswer => None,
+            Self::Refuse
+            | Self::Delay(_)
+            | Self::LoseAnswer
+            | Self::Conflict
+            | Self::CutAnswer
+            | Self::Past(_)
+            | Self::Repeat(_) => None,
+        }
+    }
+
+    /// The query that is answered instead of the one that was asked, if it is another.
+    pub(crate) fn query(&self, asked: &str) -> Option<String> {
+        let pairs = || asked.split('&').filter(|pair| !pair.is_empty());
+        let value = |name: &str| pairs().find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        let version = value("resourceVersion").filter(|version| !version.is_empty()).map(str::parse::<u64>);
+        let with = |version: u64, exact: &[&str]| {
+            let kept = pairs().filter(|pair| !pair.starts_with("resourceVersion")).map(str::to_owned);
+            let version = std::iter::once(format!("resourceVersion={version}"));
+            kept.chain(version).chain(exact.iter().map(|pair| (*pair).to_owned())).collect::<Vec<_>>().join("&")
+        };
+        match (self, version) {
+            // A page goes on where the one before it ended, and a client may insist on what is newer.
+            (Self::Past(_), _) if value("continue").is_some() || value("resourceVersionMatch") == Some("Exact") => None,
+            (Self::Past(revision), Some(Ok(wanted))) if wanted > *revision => None,
+            (Self::Past(revision), None | Some(Ok(_))) => Some(with(*revision, &["resourceVersionMatch=Exact"])),
+            (Self::Repeat(back), Some(Ok(since))) if since > 1 => Some(with(since.saturating_sub(*back).max(1), &[])),
+            _ => None,
         }
     }
 }
@@ -206,10 +252,11 @@ mod tests {
     fn the_first_rule_that_answers_wins_and_delays_add_up() {
         let answer = |code| Effect::Answer { code, retry_after: 0 };
         let mut rules = Rules::default();
-        rules.add(Rule::always(Matching::default(), Effect::Delay(Duration::from_secs(1))));
-        rules.add(Rule::next(1, Matching { verb: Some(Verb::Watch), ..Matching::default() }, answer(410)));
-        let second = rules.add(Rule::next(2, Matching::default(), answer(500)));
-        rules.add(Rule::always(Matching::default(), Effect::Delay(Duration::from_secs(2))));
+        rules.add(Rule::always(Matching::default(), Effect::Delay(Duration::from_secs(1))), None);
+        rules.add(Rule::next(1, Matching { verb: Some(Verb::Watch), ..Matching::default() }, answer(410)), None);
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let second = rules.add(Rule::next(2, Matching::default(), answer(500)), Some(tell));
+        rules.add(Rule::always(Matching::default(), Effect::Delay(Duration::from_secs(2))), None);
 
         let effects: Vec<_> = [Verb::Watch, Verb::Watch, Verb::List, Verb::List]
             .into_iter()
@@ -219,16 +266,34 @@ mod tests {
         assert_eq!(effects, [(3, Some(answer(410))), (3, Some(answer(500))), (3, Some(answer(500))), (3, None)]);
         rules.remove(second);
         assert_eq!(rules.rules.len(), 3);
+        let struck: Vec<Verb> = std::iter::from_fn(|| told.try_recv().ok()).map(|request| request.verb).collect();
+        assert_eq!(struck, [Verb::Watch, Verb::List], "whoever asked is told what was struck");
     }
 
     #[test]
     fn an_outage_has_a_beginning_and_an_end() {
         let mut rules = Rules::default();
-        rules.add(Rule::outage(Elapsed(10), Elapsed(20)));
+        rules.add(Rule::outage(Elapsed(10), Elapsed(20)), None);
         let refused: Vec<bool> = [9, 10, 19, 20]
             .into_iter()
             .map(|at| rules.judge(&request(Verb::Get, at)).effect == Some(Effect::Refuse))
             .collect();
         assert_eq!(refused, [false, true, true, false]);
+    }
+
+    #[test]
+    fn another_query_is_answered_than_the_one_that_was_asked() {
+        let past = |asked: &str| Effect::Past(5).query(asked);
+        let exact = |rest: &str| Some(format!("{rest}resourceVersion=5&resourceVersionMatch=Exact"));
+        assert_eq!(past(""), exact(""));
+        assert_eq!(past("limit=2&resourceVersion=3&resourceVersionMatch=NotOlderThan"), exact("limit=2&"));
+        assert_eq!(past("resourceVersion=0"), exact(""));
+        assert_eq!(past("resourceVersion=6"), None, "the client insists on what is newer");
+        assert_eq!(past("continue=abc"), None);
+        assert_eq!(past("resourceVersion=3&resourceVersionMatch=Exact"), None);
+        let repeat = |asked: &str| Effect::Repeat(4).query(asked);
+        assert_eq!(repeat("watch=true&resourceVersion=9"), Some("watch=true&resourceVersion=5".to_owned()));
+        assert_eq!(repeat("watch=true&resourceVersion=2"), Some("watch=true&resourceVersion=1".to_owned()));
+        assert_eq!((repeat("watch=true"), repeat("resourceVersion=0")), (None, None));
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::mpsc;
 
 use crate::clock::{Clock, Elapsed};
 
@@ -237,7 +238,13 @@ impl Api {
 
     /// Puts a fault in place, until its guard is dropped.
     pub fn fault(&self, rule: Rule) -> Guard {
-        let rule = self.server.with(|state| state.rules.add(rule));
+        let rule = self.server.with(|state| state.rules.add(rule, None));
+        Guard { server: self.server.clone(), rule }
+    }
+
+    /// The same, telling of each request that it strikes.
+    pub fn fault_told(&self, rule: Rule, tell: mpsc::UnboundedSender<Request>) -> Guard {
+        let rule = self.server.with(|state| state.rules.add(rule, Some(tell)));
         Guard { server: self.server.clone(), rule }
     }
 
@@ -257,6 +264,11 @@ impl Api {
             let drawer = state.registry.by_word(kind).map(|resource| resource.drawer());
             state.store.end_watches(drawer.as_ref(), ending);
         });
+    }
+
+    /// Ends the open watches of a resource by its plural, or all of them with an empty one; the answer is how many.
+    pub fn end_watches(&self, plural: &str, ending: &Ending) -> usize {
+        self.server.with(|state| state.store.end_watches_of(plural, ending))
     }
 
     /// Forgets the history: whoever asks for a version before the present gets 410.

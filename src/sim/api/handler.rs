@@ -63,9 +63,17 @@ where
             let line = format!("{}\n", serde_json::json!({"type": "ERROR", "object": refusal.body()}));
             return Ok(respond(200, "application/json", line));
         }
+        Some(Effect::Conflict) => {
+            if let Some(refusal) = server.with(|state| outdated(state, &parts)) {
+                return Ok(refuse(&refusal));
+            }
+        }
         Some(effect) => {
             if let Some(refusal) = effect.refusal() {
                 return Ok(refuse(&refusal));
+            }
+            if let Some(query) = effect.query(parts.uri.query().unwrap_or_default()) {
+                parts.uri = format!("{}?{query}", parts.uri.path()).parse().expect("a query made of the asked one");
             }
         }
         None => {}
@@ -83,6 +91,8 @@ where
     if judgement.effect == Some(Effect::LoseAnswer) {
         return Err(io::ErrorKind::ConnectionReset.into());
     }
+    let cut = judgement.effect == Some(Effect::CutAnswer)
+        && !matches!(reply, Ok(Reply::Watch(_) | Reply::Log(_) | Reply::Exec(_)));
     let mut response = match reply {
         Err(refusal) => refuse(&refusal),
         Ok(Reply::Json(code, value)) => respond(code, "application/json", value.to_string()),
@@ -110,7 +120,25 @@ where
             response.headers_mut().append(header::WARNING, value);
         }
     }
-    Ok(response)
+    Ok(if cut { cut_short(response).await } else { response })
+}
+
+/// The refusal of a write whose version is not the newest.
+fn outdated(state: &State, parts: &Parts) -> Option<Refusal> {
+    let Route::Target(target) = Route::of(parts.uri.path()) else { return None };
+    let resource = state.registry.find(&target.group, &target.version, &target.plural)?;
+    let why = "the object has been modified; please apply your changes to the latest version and try again";
+    Some(Refusal::conflict(&resource, target.name.as_deref()?, why))
+}
+
+/// The answer, with the connection broken in the middle of its body.
+async fn cut_short(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    let whole = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    parts.headers.insert(header::CONTENT_LENGTH, whole.len().into());
+    let half = whole.slice(..whole.len() / 2);
+    let pieces = [Ok(Frame::data(half)), Err(io::ErrorKind::ConnectionReset.into())];
+    Response::from_parts(parts, BodyExt::boxed_unsync(StreamBody::new(futures::stream::iter(pieces))))
 }
 
 /// Whether a rule in place lets nobody connect for this request. Asked by doors that can tell a

@@ -228,14 +228,25 @@ impl Store {
 
     /// Ends the open watches of a drawer, or all.
     pub(crate) fn end_watches(&mut self, drawer: Option<&Drawer>, ending: &Ending) {
+        self.end(ending, |own| drawer.is_none_or(|drawer| drawer == own));
+    }
+
+    /// Ends the open watches of a plural, whatever its group, or all with an empty one.
+    pub(crate) fn end_watches_of(&mut self, plural: &str, ending: &Ending) -> usize {
+        self.end(ending, |own| plural.is_empty() || own.plural == plural)
+    }
+
+    fn end(&mut self, ending: &Ending, is_meant: impl Fn(&Drawer) -> bool) -> usize {
+        let mut ended = 0;
         self.watchers.retain(|_, watcher| {
-            let ends = drawer.is_none_or(|drawer| *drawer == watcher.drawer);
-            if ends {
-                // A watch that has just been dropped does not need to hear of its end.
-                let _ = watcher.sender.send(Delivery::End(ending.clone()));
+            let ends = is_meant(&watcher.drawer);
+            // A watch that has just been dropped does not need to hear of its end.
+            if ends && watcher.sender.send(Delivery::End(ending.clone())).is_ok() {
+                ended += 1;
             }
             !ends
         });
+        ended
     }
 
     /// How many watches of a plural are open.

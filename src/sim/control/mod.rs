@@ -45,7 +45,8 @@ pub use key::Key;
 pub use kind::Kind;
 pub(in crate::sim) use manager::controller_manager;
 pub use node::{
-    Anywhere, Attach, Behaviour, File, Image, Life, Machines, OnTerm, Start, Switch, Trouble, Volume, kubelet, sha256,
+    Afflicted, Ailment, Anywhere, Attach, Behaviour, File, Image, Life, Machines, OnTerm, PodFilter, Start, Switch,
+    Trouble, Volume, kubelet, sha256,
 };
 pub(in crate::sim) use node::{node_object, ring};
 pub use object::Object;

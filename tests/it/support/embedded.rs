@@ -16,7 +16,7 @@ use lariat::event::{
 use lariat::id::RunId;
 use lariat::journal::Writer;
 use lariat::plan::{self, Plan, Recorded, Settings};
-use lariat::sim::{Api, Options};
+use lariat::sim::{self, Api, Fault, Options};
 use lariat::step::RunFacts;
 use lariat::view::RunView;
 use serde_json::json;
@@ -26,6 +26,8 @@ use tokio::sync::mpsc;
 #[derive(Clone)]
 pub(crate) struct World {
     pub(crate) api: Api,
+    cluster: Arc<dyn Cluster>,
+    faults: Vec<String>,
 }
 
 /// What came of a run.
@@ -37,9 +39,23 @@ pub(crate) struct Told {
 impl World {
     pub(crate) fn new() -> Self {
         let api = Api::new(Options::new());
+        Self::of(Arc::new(Embedded(api.clone())), api, Vec::new())
+    }
+
+    /// The whole embedded cluster, with faults in it.
+    pub(crate) fn with_faults(written: &[String]) -> Self {
+        let read = |written: &String| written.parse().unwrap_or_else(|error| panic!("{error}"));
+        let faults: Vec<Fault> = written.iter().map(read).collect();
+        let cluster = sim::Embedded::new(1);
+        let api = cluster.world().api().clone();
+        cluster.inject(&faults);
+        Self::of(Arc::new(cluster), api, written.to_vec())
+    }
+
+    fn of(cluster: Arc<dyn Cluster>, api: Api, faults: Vec<String>) -> Self {
         api.put(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "ns" } }))
             .expect("it is a namespace");
-        Self { api }
+        Self { api, cluster, faults }
     }
 
     /// Puts a config map in place: the simplest object with a state.
@@ -98,13 +114,14 @@ impl World {
                 flags: Vec::new(),
                 seed: 1,
                 jobs: 16,
+                faults: self.faults.clone(),
                 cluster: None,
                 steps: plan.nodes(),
                 checks: plan.check_nodes(),
                 repro: String::new(),
             },
             plan,
-            cluster: Arc::new(Embedded(self.api.clone())),
+            cluster: self.cluster.clone(),
             fail_fast: false,
             grace: Duration::from_mins(1),
             mask: Mask::new(std::iter::empty::<String>()),

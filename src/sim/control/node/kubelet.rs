@@ -89,6 +89,7 @@ fn reconcile(key: &Key, cache: &Cache, memory: &mut Memory, now: Timestamp) -> R
             next_ip: &mut machine.next_ip,
             number: machine.number,
             bell: machine.bell.clone(),
+            ailments: &hall.ailments,
         };
         let lines: usize = worker.vessels.iter().map(|vessel| vessel.log.len()).sum();
         let due = worker.advance(&mut ground, cache, now);

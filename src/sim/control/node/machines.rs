@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::super::chance::Chance;
 use super::super::key::Key;
 use super::super::process::Bell;
+use super::KUBELET;
+use super::ailment::{Afflicted, Ailing, Ailment, PodFilter};
 use super::command::Inside;
 use super::files::{Anywhere, Attach, Volume};
 use super::image::{Behaviour, Image};
@@ -30,6 +32,7 @@ pub(super) struct Hall {
     pub(super) programs: Vec<(String, Arc<dyn Image>)>,
     pub(super) unknown: Arc<dyn Image>,
     pub(super) attach: Arc<dyn Attach>,
+    pub(super) ailments: Vec<Ailing>,
 }
 
 /// One node.
@@ -72,6 +75,7 @@ impl Machines {
             programs: Vec::new(),
             unknown: Arc::new(Behaviour::unknown()),
             attach: Arc::new(Anywhere::default()),
+            ailments: Vec::new(),
         };
         Self { hall: Arc::new(Mutex::new(hall)), clock, printed: watch::Sender::default() }
     }
@@ -129,6 +133,62 @@ impl Machines {
         if let Some(machine) = self.lock().machines.get_mut(node) {
             for worker in machine.pods.values_mut() {
                 worker.cut_off(now);
+            }
+        }
+    }
+
+    /// Ends the running containers of these pods with a code; the answer is which, as `namespace/pod/container`.
+    pub fn crash(&self, pods: &PodFilter, code: i32) -> Vec<String> {
+        let mut switches = Vec::new();
+        for worker in self.lock().machines.values().flat_map(|machine| machine.pods.values()) {
+            if pods.takes(&worker.pod) && !worker.gone {
+                let running = worker.vessels.iter().filter_map(|vessel| match &vessel.state {
+                    State::Running(run) => Some((format!("{}/{}", worker.key(), vessel.name), run.switch.clone())),
+                    _ => None,
+                });
+                switches.extend(running);
+            }
+        }
+        // A switch wakes the kubelet, which looks at the machines.
+        switches.sort_by(|(one, _), (other, _)| one.cmp(other));
+        switches
+            .into_iter()
+            .map(|(name, switch)| {
+                switch.exit(code);
+                name
+            })
+            .collect()
+    }
+
+    /// Something is wrong with these pods, those to come among them, until the answer is dropped.
+    /// Tells of each pod that it shows on, more than once.
+    pub fn afflict(&self, pods: PodFilter, ailment: Ailment, tell: mpsc::UnboundedSender<Key>) -> Afflicted {
+        let mut hall = self.lock();
+        let id = hall.ailments.iter().map(|ailing| ailing.id + 1).max().unwrap_or_default();
+        hall.ailments.push(Ailing { id, pods, ailment, tell });
+        drop(hall);
+        self.wake();
+        Afflicted { machines: self.clone(), id }
+    }
+
+    /// Ends an affliction.
+    pub(super) fn heal(&self, id: u64) {
+        self.lock().ailments.retain(|ailing| ailing.id != id);
+        self.wake();
+    }
+
+    /// Lets every kubelet look at all its pods.
+    fn wake(&self) {
+        let hall = self.lock();
+        let bells: Vec<(Bell, Vec<Key>)> = hall
+            .machines
+            .values()
+            .filter_map(|machine| Some((machine.bell.clone()?, machine.pods.values().map(Worker::key).collect())))
+            .collect();
+        drop(hall);
+        for (bell, pods) in bells {
+            for pod in pods {
+                bell.ring(KUBELET, &pod);
             }
         }
     }

@@ -10,6 +10,7 @@ mod files;
 mod command;
 mod shell;
 
+mod ailment;
 mod probe;
 mod vessel;
 
@@ -22,6 +23,7 @@ mod machines;
 mod heartbeat;
 mod kubelet;
 
+pub use ailment::{Afflicted, Ailment, PodFilter};
 pub use files::{Anywhere, Attach, File, Trouble, Volume, sha256};
 pub(in crate::sim) use heartbeat::object as node_object;
 pub use image::{Behaviour, Image, Life, OnTerm, Start, Switch};

@@ -106,6 +106,8 @@ pub(super) struct Site<'a> {
     pub(super) chance: &'a mut Chance,
     pub(super) start: &'a dyn Fn(&str, &str, u64) -> Start,
     pub(super) policy: &'a str,
+    /// Its readiness probe fails, whatever it says.
+    pub(super) unready: bool,
     pub(super) grace: Duration,
     pub(super) ip: &'a str,
 }
@@ -311,7 +313,7 @@ impl Vessel {
         let since = SignedDuration::from_micros(now.duration_since(run.started).as_micros().try_into().unwrap_or(0));
         let over = |after: Duration| since >= SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
         let health = Health {
-            ready: said.ready.unwrap_or_else(|| run.life.ready_after.is_some_and(over)),
+            ready: !site.unready && said.ready.unwrap_or_else(|| run.life.ready_after.is_some_and(over)),
             alive: said.alive.unwrap_or_else(|| !run.life.sick_after.is_some_and(over)),
         };
         let (is_up, dying) = (run.is_up, run.killed.is_some());

@@ -14,6 +14,7 @@ use super::super::kind::Kind;
 use super::super::object::Object;
 use super::super::process::Bell;
 use super::super::timing;
+use super::ailment::{Ailing, Ailment, ails};
 use super::command::Inside;
 use super::files::{Attach, File, Mount, Tree, Volume};
 use super::image::{Image, Start, Switch};
@@ -66,6 +67,7 @@ pub(super) struct Ground<'a> {
     pub(super) next_ip: &'a mut u32,
     pub(super) number: usize,
     pub(super) bell: Option<Bell>,
+    pub(super) ailments: &'a [Ailing],
 }
 
 impl Ground<'_> {
@@ -159,6 +161,10 @@ impl Worker {
 
     /// Does everything that is due by now; the answer is when something is due next.
     pub(super) fn advance(&mut self, ground: &mut Ground<'_>, cache: &Cache, now: Timestamp) -> Option<Timestamp> {
+        // Whoever heals it rings.
+        if self.dying.is_some() && ails(ground.ailments, Ailment::Stuck, &self.pod) {
+            return None;
+        }
         // Each pass does at least one thing that does not come again.
         while self.pass(ground, cache, now) {}
         let policy = self.policy();
@@ -277,7 +283,9 @@ impl Worker {
         };
         let grace = Duration::from_secs(u64::try_from(self.own_grace()).unwrap_or_default());
         let policy = pod.text("/spec/restartPolicy");
+        let probed = self.vessels[at].is_running() && !self.vessels[at].spec["readinessProbe"].is_null();
         let mut site = Site {
+            unready: probed && ails(ground.ailments, Ailment::Unready, &pod),
             image: image.as_ref(),
             images: &mut *ground.images,
             chance: &mut *ground.chance,
