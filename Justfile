@@ -46,6 +46,13 @@ bench:
     @cargo run --release --quiet --example bench
     @cargo run --release --quiet --example bench_checks
 
+# Measures on the lab what a check sees beside polling, and how soon the next step acts.
+[group('test')]
+[no-exit-message]
+bench-lab: lab-up
+    @cargo build --release --quiet --bin lariat --example bench_lab
+    @lab/with "${CARGO_TARGET_DIR:-target}/release/examples/bench_lab"
+
 # Writes down anew what the lab's API server says of its kinds: schemas and columns of tables.
 [group('lab')]
 lab-kinds: lab-up
