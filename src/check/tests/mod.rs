@@ -3,6 +3,7 @@
 mod laws;
 mod operators;
 mod recordings;
+mod whole;
 mod windows;
 
 use std::sync::Arc;

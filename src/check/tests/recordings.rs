@@ -130,11 +130,11 @@ fn plan(text: &str) -> Plan {
     load(&Recorded::new(&[file]), Path::new("p.toml"), &Settings::default()).unwrap_or_else(|wrong| panic!("{wrong}"))
 }
 
-fn began(step: &str) -> EventKind {
+pub(super) fn began(step: &str) -> EventKind {
     EventKind::GroupStarted { step: StepId::root(step) }
 }
 
-fn ended(step: &str) -> EventKind {
+pub(super) fn ended(step: &str) -> EventKind {
     EventKind::StepFinished {
         step: StepId::root(step),
         outcome: Outcome::Passed,
