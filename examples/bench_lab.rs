@@ -22,7 +22,9 @@ use std::time::Duration;
 
 use futures::TryStreamExt as _;
 use jiff::{SignedDuration, Timestamp};
-use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::api::{
+    Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams,
+};
 use kube::core::ApiResource;
 use lariat::clock::Clock;
 use lariat::cluster::{Cluster as _, Live, LiveOptions};
@@ -245,9 +247,8 @@ async fn latency(client: kube::Client) -> Value {
     let shown: Shown = Arc::default();
     let watching = tokio::spawn(watch(client.clone(), clock, Arc::clone(&shown)));
     let running = tokio::spawn(async { lariat("tests/plans/latency.toml", &[]).await });
-    let is_shown = |name: &str, n: u64| {
-        shown.lock().expect("nobody panics with it").get(&(name.to_owned(), n)).copied()
-    };
+    let is_shown =
+        |name: &str, n: u64| shown.lock().expect("nobody panics with it").get(&(name.to_owned(), n)).copied();
     let api = api(&client);
     let mut chance = ChaCha8Rng::seed_from_u64(2);
     let mut rounds: Vec<(Timestamp, Timestamp)> = Vec::new();
@@ -265,7 +266,8 @@ async fn latency(client: kube::Client) -> Value {
     let (ended, reports, told) = running.await.expect("it ran");
     watching.abort();
     assert!(ended.success(), "{told}");
-    let recording = journal::read(&reports.path().join("latency/latest/events.jsonl")).expect("the journal can be read");
+    let recording =
+        journal::read(&reports.path().join("latency/latest/events.jsonl")).expect("the journal can be read");
     let mut zero = clock.start();
     let mut acted: BTreeMap<u64, Timestamp> = BTreeMap::new();
     for event in &recording.events {
@@ -305,7 +307,9 @@ async fn latency(client: kube::Client) -> Value {
             row.1.push(span);
         }
     }
-    println!("\n{ROUNDS} changes of a status, and the step that waits for it; milliseconds from before the change was sent until");
+    println!(
+        "\n{ROUNDS} changes of a status, and the step that waits for it; milliseconds from before the change was sent until"
+    );
     println!("| | p50 | p90 | p99 | most |\n|---|---|---|---|---|");
     let mut report = Map::new();
     for (name, mut spans) in rows {
