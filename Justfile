@@ -28,6 +28,13 @@ plan NAME *ARGS:
 test *ARGS:
     @cargo test "$@"
 
+# Runs plans with many seeds on the embedded cluster: `soak 1000 same-image`; says which did not pass, and the spread.
+[group('test')]
+[no-exit-message]
+soak SEEDS *PLANS:
+    @cargo build --quiet --release
+    @LARIAT="${CARGO_TARGET_DIR:-target}/release/lariat" .ci/soak "$@"
+
 # Runs the lab's tests on a real control plane with three nodes, which it brings up first.
 [group('test')]
 [no-exit-message]
@@ -71,7 +78,7 @@ check-rust:
 
 [private]
 check-scripts: (need "shellcheck" "the scripts")
-    @! command -v shellcheck >/dev/null || shellcheck -x -a justw .ci/run lab/up lab/down lab/status lab/apiserver lab/etcd lab/test lab/with lab/helm3 lab/*/build
+    @! command -v shellcheck >/dev/null || shellcheck -x -a justw .ci/run .ci/soak lab/up lab/down lab/status lab/apiserver lab/etcd lab/test lab/with lab/helm3 lab/*/build
 
 [private]
 check-generated:
