@@ -78,6 +78,12 @@ impl Embedded {
         WRONGS.iter().map(|wrong| (wrong.name, wrong.about))
     }
 
+    /// Which invariants of the embedded Longhorn itself were broken so far: each is a mistake of the
+    /// imitation, and what was tested on it proves nothing.
+    pub fn broken(&self) -> Vec<String> {
+        self.longhorn.broken()
+    }
+
     /// How many finished files of backing images were deleted on its nodes' disks so far.
     pub fn deletions(&self) -> usize {
         self.longhorn.deletions()

@@ -26,6 +26,7 @@ mod crd;
 mod webhook;
 
 mod image;
+mod invariant;
 mod node;
 mod volume;
 

@@ -2,14 +2,14 @@
 //!
 //! Every manager writes the readiness of all nodes from their manager pods. Since v1.11 a node
 //! that is not ready takes its disks along, and only the node's own manager sets them back,
-//! at its disk monitor's next tick.
+//! at its disk monitor's next report.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::site::{Site, is, set_condition, status_write, time};
+use super::site::{Site, condition, set_condition, status_write, time};
 use super::{kind, name};
 use crate::sim::{Backoff, Cache, Controller, Key, Kind, Object, Round, Runs, Trigger, Write};
 
@@ -22,6 +22,7 @@ const DISK: &str = "default-disk-acc194bbe3d3f761";
 
 /// The controller.
 pub(super) fn controller(site: &Site) -> Box<dyn Runs> {
+    let late = i64::try_from(site.plant.below(180)).unwrap_or_default();
     Controller {
         name: "longhorn-node-controller",
         triggers: vec![
@@ -45,11 +46,15 @@ pub(super) fn controller(site: &Site) -> Box<dyn Runs> {
         awaits_own_writes: true,
         reconcile,
     }
-    .with(Memory { site: site.clone() })
+    .with(Memory { site: site.clone(), monitor: None, late: SignedDuration::from_millis(20 + late) })
 }
 
 struct Memory {
     site: Site,
+    /// When the disk monitor reports next; none before the first look at the own node.
+    monitor: Option<Timestamp>,
+    /// By how much its reports are later than the informers' resync (measured 0 to 0.27 s).
+    late: SignedDuration,
 }
 
 /// A node's object, as the node's own manager makes it at its first start.
@@ -68,83 +73,136 @@ pub(super) fn object(namespace: &str, node: &str) -> Value {
 }
 
 fn reconcile(key: &Key, cache: &Cache, memory: &mut Memory, now: Timestamp) -> Round {
-    let site = &memory.site;
     let Some(node) = cache.of(&kind::NODE, key) else { return Round::idle() };
     let mut changed = node.to_value();
     let status = &mut changed["status"];
     if !status.is_object() {
-        *status = json!({});
+        *status = json!({"autoEvicting": false, "region": "", "snapshotCheckStatus": {}, "zone": ""});
     }
-    let (ready, reason, message) = readiness(site, cache, node.name());
-    let before = is(node.at("/status/conditions"), "Ready");
-    set_condition(&mut status["conditions"], "Ready", ready, reason, &message, now);
-    let own = node.name() == site.node;
+    let mut told = Vec::new();
+    let ready = readiness(&memory.site, cache, node.name());
+    ready.put(node, &mut status["conditions"], &mut told, now);
+    let own = node.name() == memory.site.node;
     if own {
-        for kind in ["Schedulable", "MountPropagation", "RequiredPackages", "Multipathd", "KernelModulesLoaded"] {
-            set_condition(&mut status["conditions"], kind, true, "", "", now);
-        }
-        for (field, value) in [("region", json!("")), ("zone", json!("")), ("autoEvicting", json!(false))] {
-            status[field] = value;
+        for (kind, message) in TOOLS {
+            Said::yes(kind, (*message).to_owned()).put(node, &mut status["conditions"], &mut Vec::new(), now);
         }
     }
-    if !ready && site.release.disks_follow_nodes() {
-        let disks = status["diskStatus"].as_object_mut();
-        for (name, disk) in disks.into_iter().flatten() {
-            let message = format!("Disk {name}({PATH}) on node {} is not ready: the node is not ready", node.name());
-            for kind in ["Ready", "Schedulable"] {
-                set_condition(&mut disk["conditions"], kind, false, "NodeNotReady", &message, now);
-            }
-        }
+    if ready.holds {
+        Said::yes("Schedulable", String::new()).put(node, &mut status["conditions"], &mut told, now);
+    } else if memory.site.release.disks_follow_nodes() {
+        follow(node, status, &mut told, now);
     }
-    // The monitor ticks at whole periods after the controllers' start, the first of them after one period.
-    let passed = now.duration_since(site.since).as_secs();
-    let next = site.since + SignedDuration::from_secs((passed / MONITOR + 1) * MONITOR);
-    let ticks = own && passed >= MONITOR;
-    if ticks && ready {
-        let wrong = site.plant.wrongs().is_set("disk-never-ready-again") && site.plant.restarts() > 0;
-        if !(wrong && site.plant.is_stuck(node.name())) {
-            monitored(site, cache, node, status, now);
+    if own && memory.ticks(now) {
+        Said::yes("MountPropagation", String::new()).put(node, &mut status["conditions"], &mut Vec::new(), now);
+        let plant = &memory.site.plant;
+        let stuck = plant.wrongs().is_set("disk-never-ready-again") && plant.restarts() > 0;
+        if ready.holds && !(stuck && plant.is_stuck(node.name())) {
+            monitored(&memory.site, cache, node, status, &mut told, now);
         }
     }
     let mut writes: Vec<Write> = status_write(&kind::NODE, node, changed).into_iter().collect();
-    if before != ready && !node.at("/status/conditions").is_null() || node.at("/status/conditions").is_null() {
-        let kind = if ready { "Normal" } else { "Warning" };
-        writes.push(Write::event(node, kind, "Ready", message));
-    }
+    writes.append(&mut told);
     let round = Round::writes(writes);
-    if own { round.look_at(now, next) } else { round }
+    match memory.monitor.filter(|_| own) {
+        Some(next) => round.look_at(now, next),
+        None => round,
+    }
 }
 
+impl Memory {
+    /// Whether the disk monitor reports now. It is the only one who says that a disk is ready again,
+    /// and does so one period after the controllers' start: just after the resync of that time,
+    /// so that what waits for the disk waits for the next one (measured 59.7 to 59.9 s).
+    fn ticks(&mut self, now: Timestamp) -> bool {
+        let period = SignedDuration::from_secs(MONITOR);
+        let next = self.monitor.get_or_insert(now + period + self.late);
+        let due = *next <= now;
+        while *next <= now {
+            *next += period;
+        }
+        due
+    }
+}
+
+/// What a node's manager says of its tools: they are there.
+const TOOLS: &[(&str, &str)] = &[
+    ("RequiredPackages", "All required packages [open-iscsi cryptsetup dmsetup nfs-common] are installed"),
+    ("Multipathd", ""),
+    ("NFSClientInstalled", ""),
+    ("KernelModulesLoaded", "Kernel modules [dm_crypt] are loaded"),
+];
+
+/// A condition that is to be said.
+struct Said {
+    kind: &'static str,
+    holds: bool,
+    reason: &'static str,
+    message: String,
+}
+
+impl Said {
+    fn yes(kind: &'static str, message: String) -> Self {
+        Self { kind, holds: true, reason: "", message }
+    }
+
+    fn no(kind: &'static str, reason: &'static str, message: String) -> Self {
+        Self { kind, holds: false, reason, message }
+    }
+
+    /// Puts it among others; a change of its status is an event.
+    fn put(&self, node: &Object, conditions: &mut Value, told: &mut Vec<Write>, now: Timestamp) {
+        let before = condition(conditions, self.kind).is_some_and(|own| (own["status"] == "True") == self.holds);
+        set_condition(conditions, self.kind, self.holds, self.reason, &self.message, now);
+        if !before {
+            let kind = if self.holds { "Normal" } else { "Warning" };
+            told.push(Write::event(node, kind, self.kind, self.message.clone()));
+        }
+    }
+}
+
+/// The disks of a node that is not ready are not ready either (v1.11 on).
+fn follow(node: &Object, status: &mut Value, told: &mut Vec<Write>, now: Timestamp) {
+    for (name, disk) in status["diskStatus"].as_object_mut().into_iter().flatten() {
+        let path = disk["diskPath"].as_str().unwrap_or(PATH).to_owned();
+        for (kind, word) in DISK_STATES {
+            let message = format!("Waiting for disk {name} ({path}) on node {} to be {word}", node.name());
+            Said::no(kind, "NodeNotReady", message).put(node, &mut disk["conditions"], told, now);
+        }
+    }
+}
+
+/// The conditions of a disk, and their words.
+const DISK_STATES: [(&str, &str); 2] = [("Ready", "ready"), ("Schedulable", "schedulable")];
+
 /// Whether a node is ready by its manager's pod and by Kubernetes.
-fn readiness(site: &Site, cache: &Cache, node: &str) -> (bool, &'static str, String) {
+fn readiness(site: &Site, cache: &Cache, node: &str) -> Said {
+    let no = |reason, message| Said::no("Ready", reason, message);
     let Some(machine) = cache.get(&Kind::NODE, "", node) else {
         let message = format!(
             "Kubernetes node missing: node {node} has been removed from the cluster and there is no manager pod running on it"
         );
-        return (false, "KubernetesNodeGone", message);
+        return no("KubernetesNodeGone", message);
     };
     if !machine.is("Ready") {
-        return (false, "KubernetesNodeNotReady", format!("Kubernetes node {node} not ready"));
+        return no("KubernetesNodeNotReady", format!("Kubernetes node {node} not ready"));
     }
     let pod = cache
         .within(&Kind::POD, &site.namespace)
         .filter(|pod| pod.label("app") == Some("longhorn-manager") && pod.text("/spec/nodeName") == node);
     // Of a pod that goes and one that comes, the one that comes speaks.
-    let pod = pod.max_by_key(|pod| (pod.created(), pod.revision()));
-    match pod {
+    match pod.max_by_key(|pod| (pod.created(), pod.revision())) {
         None => {
-            let message = format!("manager pod missing: node {node} has no manager pod running on it");
-            (false, "ManagerPodMissing", message)
+            let message = format!("Manager pod is missing: node {node} has no manager pod running on it");
+            no("ManagerPodMissing", message)
         }
-        Some(pod) if pod.is("Ready") => (true, "", format!("Node {node} is ready")),
-        Some(pod) => {
-            (false, "ManagerPodDown", format!("Node {node} is down: the manager pod {} is not running", pod.name()))
-        }
+        Some(pod) if pod.is("Ready") => Said::yes("Ready", format!("Node {node} is ready")),
+        Some(pod) => no("ManagerPodDown", format!("Node {node} is down: manager pod {} is not running", pod.name())),
     }
 }
 
 /// What a tick of the node's own disk monitor writes.
-fn monitored(site: &Site, cache: &Cache, node: &Object, status: &mut Value, now: Timestamp) {
+fn monitored(site: &Site, cache: &Cache, node: &Object, status: &mut Value, told: &mut Vec<Write>, now: Timestamp) {
     let spec = node.at("/spec/disks").as_object().cloned().unwrap_or_default();
     if !status["diskStatus"].is_object() {
         status["diskStatus"] = json!({});
@@ -160,9 +218,9 @@ fn monitored(site: &Site, cache: &Cache, node: &Object, status: &mut Value, now:
                 "healthDataLastCollectedAt": time(now),
             });
         }
-        for (kind, word) in [("Ready", "ready"), ("Schedulable", "schedulable")] {
+        for (kind, word) in DISK_STATES {
             let message = format!("Disk {disk}({path}) on node {} is {word}", node.name());
-            set_condition(&mut own["conditions"], kind, true, "", &message, now);
+            Said::yes(kind, message).put(node, &mut own["conditions"], told, now);
         }
         let uuid = own["diskUUID"].as_str().unwrap_or_default().to_owned();
         let images = cache

@@ -77,13 +77,25 @@ impl Served {
         past.map_or((&Stage::Pending, now), |(at, stage)| (stage, *at))
     }
 
+    /// When it says something else: at its next stage, and while bytes come at each look of the server at its files.
     fn next(&self, now: Timestamp) -> Option<Timestamp> {
-        self.future.iter().map(|(at, _)| *at).find(|at| *at > now)
+        let stage = self.future.iter().map(|(at, _)| *at).find(|at| *at > now);
+        let look = match self.stage(now) {
+            (Stage::Coming { until }, since) if now < *until => Some(seen(now, since) + MONITOR),
+            _ => None,
+        };
+        [stage, look].into_iter().flatten().min()
     }
 
     fn transfers(&self, now: Timestamp) -> bool {
         self.from.is_some() && matches!(self.stage(now).0, Stage::Pending | Stage::Starting | Stage::Coming { .. })
     }
+}
+
+/// The server's last look at its files, of those that it takes since a time.
+fn seen(now: Timestamp, since: Timestamp) -> Timestamp {
+    let looks = now.duration_since(since).as_millis() / MONITOR.as_millis();
+    since + MONITOR * i32::try_from(looks).unwrap_or(i32::MAX)
 }
 
 fn hashing(size: u64) -> SignedDuration {
@@ -251,7 +263,7 @@ fn told(file: &Served, sending: usize, now: Timestamp) -> Told {
         Stage::Coming { until } => {
             let began = since - MONITOR;
             let whole = until.duration_since(began).as_millis().max(1);
-            let part = now.duration_since(began).as_millis().clamp(0, whole);
+            let part = seen(now, since).duration_since(began).as_millis().clamp(0, whole);
             ("in-progress", i64::try_from(part * 100 / whole).unwrap_or(100).min(99), String::new())
         }
         Stage::Ready => ("ready", 100, String::new()),
@@ -318,7 +330,8 @@ mod tests {
         servers.sync("two", &mut disks, &file, "one", image(), 10_000_000, at(2));
         assert_eq!(state(&servers, "two", at(2)), "starting");
         assert_eq!(state(&servers, "two", at(6)), "in-progress");
-        assert_eq!(servers.files("two", at(7))["large"].progress, 50);
+        assert_eq!(servers.files("two", at(7))["large"].progress, 30);
+        assert_eq!(servers.files("two", at(8))["large"].progress, 60);
         assert_eq!(servers.files("one", at(6))["large"].sending, 1);
         servers.settle(&mut disks, at(13));
         assert_eq!(state(&servers, "two", at(13)), "ready");

@@ -21,8 +21,6 @@ pub(super) struct Site {
     pub(super) release: Release,
     /// What exists outside the API.
     pub(super) plant: Plant,
-    /// When its controllers started.
-    pub(super) since: Timestamp,
 }
 
 /// The images in a manager's command line.

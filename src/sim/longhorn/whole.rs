@@ -43,6 +43,11 @@ impl Longhorn {
         known
     }
 
+    /// What of this imitation's own invariants was broken so far.
+    pub(in crate::sim) fn broken(&self) -> Vec<String> {
+        self.plant.broken()
+    }
+
     /// How many finished files were deleted so far.
     pub(in crate::sim) fn deletions(&self) -> usize {
         self.plant.disks().deletions.len()

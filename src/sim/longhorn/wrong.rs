@@ -61,6 +61,11 @@ impl Wrongs {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name)
     }
 
+    /// Whether any wrong was asked for.
+    pub(super) fn any(&self) -> bool {
+        !self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Whether a wrong that happens once is to happen now.
     pub(super) fn once(&self, name: &str) -> bool {
         let mut wrongs = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,6 @@
 //! A manager's life: webhook, recovery backend, waiting for old managers, resource upgrade, controllers (longhorn.md 4.3).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,10 +78,15 @@ pub(super) async fn run(mut own: Circumstances) {
         own.api.print(&own.namespace, &own.pod, "level=info msg=\"Found old longhorn manager\"");
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    let lock = "longhorn-manager-upgrade-lock";
-    lease::acquire(&hand, &clock, &mut own.chance, lock, &own.node).await;
-    upgrade(&mut own, &hand, &release).await;
-    lease::release(&hand, lock).await;
+    let known = settings(&hand).await;
+    if value(&known, setting::CURRENT_VERSION) == release.version {
+        configure(&hand, &known, &chart(&hand).await).await;
+    } else {
+        let lock = "longhorn-manager-upgrade-lock";
+        lease::acquire(&hand, &clock, &mut own.chance, lock, &own.node).await;
+        upgrade(&mut own, &hand, &release).await;
+        lease::release(&hand, lock).await;
+    }
 
     tokio::time::sleep(own.chance.draw(CONTROLLERS)).await;
     let site = Site {
@@ -89,7 +95,6 @@ pub(super) async fn run(mut own: Circumstances) {
         flags: own.flags.clone(),
         release,
         plant: own.plant.clone(),
-        since: clock.now(),
     };
     // Others may have made it before.
     let _ = hand.create(&kind::NODE, node::object(&own.namespace, &own.node)).await;
@@ -97,6 +102,7 @@ pub(super) async fn run(mut own: Circumstances) {
     controllers.extend(image::controllers(&site));
     controllers.extend(volume::controllers(&site));
     let setting = Setting { agent: "longhorn-manager".to_owned(), host: own.node.clone(), ..own.setting.clone() };
+    own.plant.look_after(setting.clone());
     let _process = Process::start(setting, controllers);
     own.plant.manager_started(&own.node);
     images(&own, &hand).await;
@@ -156,41 +162,66 @@ async fn old_managers(hand: &Hand, image: &str) -> bool {
     })
 }
 
-/// Makes the settings that are missing, and moves the resources to this version.
-async fn upgrade(own: &mut Circumstances, hand: &Hand, release: &Release) {
-    let chart = hand.get(&Kind::CONFIG_MAP, "longhorn-default-setting").await;
-    let chosen = chart.as_ref().map(|map| chosen(map["data"]["default-setting.yaml"].as_str().unwrap_or_default()));
-    let chosen = chosen.unwrap_or_default();
-    let revision = chart.as_ref().map_or(String::new(), |map| text(&map["metadata"]["resourceVersion"]));
-    for definition in SETTINGS {
-        let wanted = chosen.iter().find(|(name, _)| *name == definition.name).map(|(_, value)| value.clone());
-        let mark = json!({"longhorn.io/configmap-resource-version": revision, webhook::FROM_LONGHORN: ""});
-        match hand.get(&kind::SETTING, definition.name).await {
-            None => {
-                let value = wanted.unwrap_or_else(|| definition.default.to_owned());
-                let object = json!({"metadata": {"name": definition.name, "annotations": mark}, "value": value});
-                if hand.create(&kind::SETTING, object).await.is_ok() {
-                    applied(hand, definition.name).await;
-                }
-            }
-            Some(known) => {
-                // The chart's choices are applied again only when they changed.
-                let before = &known["metadata"]["annotations"]["longhorn.io/configmap-resource-version"];
-                if let Some(value) = wanted.filter(|_| *before != revision.as_str()) {
-                    set(hand, definition.name, &value, Some(mark)).await;
-                }
-            }
+/// The settings as they are, by name.
+async fn settings(hand: &Hand) -> BTreeMap<String, Value> {
+    let all = hand.list(&kind::SETTING, "").await;
+    all.into_iter().map(|setting| (text(&setting["metadata"]["name"]), setting)).collect()
+}
+
+fn value<'a>(known: &'a BTreeMap<String, Value>, name: &str) -> &'a str {
+    known.get(name).and_then(|setting| setting["value"].as_str()).unwrap_or_default()
+}
+
+/// What the chart chose for settings, and which version of its choice that is.
+struct Chart {
+    chosen: Vec<(String, String)>,
+    revision: String,
+}
+
+impl Chart {
+    fn mark(&self) -> Value {
+        json!({"longhorn.io/configmap-resource-version": self.revision, webhook::FROM_LONGHORN: ""})
+    }
+}
+
+async fn chart(hand: &Hand) -> Chart {
+    let map = hand.get(&Kind::CONFIG_MAP, "longhorn-default-setting").await.unwrap_or_default();
+    let chosen = chosen(map["data"]["default-setting.yaml"].as_str().unwrap_or_default());
+    Chart { chosen, revision: map["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned() }
+}
+
+/// Applies the chart's choices again, if they have changed since they were read.
+async fn configure(hand: &Hand, known: &BTreeMap<String, Value>, chart: &Chart) {
+    for (name, value) in &chart.chosen {
+        let Some(setting) = known.get(name) else { continue };
+        let before = &setting["metadata"]["annotations"]["longhorn.io/configmap-resource-version"];
+        if *before != chart.revision.as_str() {
+            set(hand, name, value, Some(chart.mark())).await;
         }
     }
-    let current =
-        hand.get(&kind::SETTING, setting::CURRENT_VERSION).await.map(|own| text(&own["value"])).unwrap_or_default();
-    if current != release.version {
-        own.api.print(&own.namespace, &own.pod, "level=info msg=\"Start upgrading\"");
-        tokio::time::sleep(own.chance.draw(UPGRADE)).await;
-        set(hand, setting::CURRENT_VERSION, &release.version, None).await;
-        set(hand, "crd-api-version", "longhorn.io/v1beta2", None).await;
-        own.api.print(&own.namespace, &own.pod, "level=info msg=\"Finish upgrading\"");
+}
+
+/// Makes the settings that are missing, and moves the resources to this version, unless that was done while it waited.
+async fn upgrade(own: &mut Circumstances, hand: &Hand, release: &Release) {
+    let known = settings(hand).await;
+    if value(&known, setting::CURRENT_VERSION) == release.version {
+        return;
     }
+    own.api.print(&own.namespace, &own.pod, "level=info msg=\"Start upgrading\"");
+    tokio::time::sleep(own.chance.draw(UPGRADE)).await;
+    let chart = chart(hand).await;
+    configure(hand, &known, &chart).await;
+    for definition in SETTINGS.iter().filter(|own| !known.contains_key(own.name)) {
+        let wanted = chart.chosen.iter().find(|(name, _)| *name == definition.name).map(|(_, value)| value.clone());
+        let value = wanted.unwrap_or_else(|| definition.default.to_owned());
+        let object = json!({"metadata": {"name": definition.name, "annotations": chart.mark()}, "value": value});
+        if hand.create(&kind::SETTING, object).await.is_ok() {
+            applied(hand, definition.name).await;
+        }
+    }
+    set(hand, "crd-api-version", "longhorn.io/v1beta2", None).await;
+    set(hand, setting::CURRENT_VERSION, &release.version, None).await;
+    own.api.print(&own.namespace, &own.pod, "level=info msg=\"Finish upgrading\"");
 }
 
 /// The settings with images, from the flags, and the object of the engine image.
