@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::call::{Call, decode};
+use super::call::Call;
 use super::compare::{compare, fields_of};
 use super::field_set::FieldSet;
 use super::kinds;
@@ -19,7 +19,7 @@ pub(crate) fn applied(call: &Call, live: Option<&Object>) -> Result<Object, Refu
         let cause = Cause::required("fieldManager", "is required for apply patch");
         return Err(Refusal::invalid_kind("meta.k8s.io", "PatchOptions", "", &[cause]));
     };
-    let config = decode(&call.body, &call.resource.kind)?;
+    let config = configuration(&call.body)?;
     if config.meta("managedFields").is_some() {
         return Err(Refusal::bad_request("metadata.managedFields must be nil"));
     }
@@ -88,12 +88,46 @@ pub(crate) fn applied(call: &Call, live: Option<&Object>) -> Result<Object, Refu
     if let Some(holding) = owners.of(&owner).cloned() {
         owners.set(owner, Holding { time, ..holding });
     }
+    let fields = object.fields().iter();
+    let emptied: Vec<String> = fields
+        .filter(|(_, value)| value.is_null())
+        .map(|(name, _)| name.clone())
+        .filter(|_| resource.is_custom())
+        .collect();
     call.fitted(&mut object).map_err(Refusal::bad_request)?;
+    // What merging made of nothing is not looked at by the reader of requests: the rules see it as it is.
+    for name in emptied {
+        object.set_field(&name, Some(Value::Null));
+    }
     owners.write(&mut object);
     if let Some(live) = live {
         keep_if_only_times_differ(live, &mut object);
     }
     Ok(object)
+}
+
+/// The body of an apply patch, which is YAML whatever it looks like.
+fn configuration(body: &[u8]) -> Result<Object, Refusal> {
+    let refuse = |why: String| Refusal::bad_request(format!("error decoding YAML: {why}"));
+    let text = String::from_utf8_lossy(body);
+    let value: Value = serde_saphyr::from_str(&text).map_err(|error| {
+        let line = error.location().map_or(1, |place| place.line());
+        refuse(format!("error converting YAML to JSON: yaml: line {line}: did not find expected node content"))
+    })?;
+    let is = match &value {
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Number(_) => "number",
+        Value::Bool(_) => "bool",
+        Value::Null => return Ok(Object::default()),
+        Value::Object(_) => "object",
+    };
+    Object::new(value).ok_or_else(|| {
+        refuse(format!(
+            "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {is} into Go value of type \
+             map[string]interface {{}}"
+        ))
+    })
 }
 
 /// Refuses a configuration with what its schema does not know.
@@ -279,8 +313,15 @@ fn prune(value: &mut Value, last: &FieldSet, kept: &FieldSet, form: &Shape<'_>, 
                 // A structure stands for as long as somebody owns something in it, an entry for as long as it is owned itself.
                 let was = last.is_own() || fixed;
                 let stays = kept.is_own() || (fixed && !kept.is_empty());
-                if (was && !stays) || prune(&mut fields[&name], last, kept, &form.field(&name, top), false) {
+                if was && !stays {
                     fields.shift_remove(&name);
+                } else if prune(&mut fields[&name], last, kept, &form.field(&name, top), false) {
+                    // What is emptied under somebody who owns it as empty becomes nothing, which few schemas take.
+                    if kept.is_own() {
+                        fields[&name] = Value::Null;
+                    } else {
+                        fields.shift_remove(&name);
+                    }
                 }
             }
             fields.is_empty()

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+use super::kinds;
 use super::object::Object;
 use super::protobuf;
 use super::resource::{Resource, Subresource};
@@ -169,7 +170,10 @@ impl Call {
             return Ok(Vec::new());
         }
         let unknown = match self.resource.definition() {
-            Some(definition) => object.fit(&definition.schema),
+            Some(definition) => {
+                typed::check_metadata(object)?;
+                object.fit(&definition.schema)
+            }
             None => typed::read(object, &self.resource)?,
         };
         Ok(unknown.into_iter().map(|path| format!("unknown field {path:?}")).collect())
@@ -215,7 +219,11 @@ impl Call {
         }
         let version = object.api_version().rsplit('/').next().unwrap_or_default().to_owned();
         let (given, given_version) = (object.kind(), object.api_version());
-        if !resource.is_custom() && given != expected_kind {
+        let known = || {
+            let group = given_version.rsplit_once('/').map_or("", |(group, _)| group);
+            kinds::is_known(group, &version, given)
+        };
+        if !resource.is_custom() && given != expected_kind && known() {
             let group = expected_version.split_once('/').map_or("", |(group, _)| group);
             let package = group.split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
             return Err(Refusal::bad_request(format!(
@@ -223,7 +231,7 @@ impl Call {
                  ({package}.{expected_kind}): unknown conversion"
             )));
         }
-        if !resource.is_custom() && given_version != expected_version {
+        if !resource.is_custom() && (given_version != expected_version || given != expected_kind) {
             return Err(Refusal::bad_request(format!(
                 "{given} in version {version:?} cannot be handled as a {expected_kind}: no kind {given:?} is registered for \
                  version {given_version:?} in scheme \"pkg/runtime/scheme.go:110\""

@@ -7,6 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use super::object::Object;
+use super::prepare::TEMPLATES;
 use super::resource::Resource;
 
 /// Fills an object in. What is there stays as it is.
@@ -31,6 +32,25 @@ pub(crate) fn fill(object: &mut Object, resource: &Resource) {
             give(&mut value["spec"], "persistentVolumeReclaimPolicy", json!("Retain"));
             if let Some(path) = value["spec"].get_mut("hostPath") {
                 give(path, "type", json!(""));
+            }
+        }
+        ("", "nodes") => {
+            if let Some(status) = value.get_mut("status").filter(|status| !status["capacity"].is_null()) {
+                let capacity = status["capacity"].clone();
+                give(status, "allocatable", capacity);
+            }
+        }
+        ("autoscaling", "horizontalpodautoscalers") => {
+            let spec = &mut value["spec"];
+            give(spec, "minReplicas", json!(1));
+            let cpu = json!({"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}});
+            give(spec, "metrics", json!([{"type": "Resource", "resource": cpu}]));
+        }
+        ("apps", "daemonsets") => {
+            workload(&mut value, "daemonsets");
+            // Written by the conversion from the internal type, which counts there.
+            if value["metadata"]["annotations"][TEMPLATES].is_null() {
+                set(&mut value, &["metadata", "annotations", TEMPLATES], "0".into());
             }
         }
         ("apps" | "batch", plural) if plural != "controllerrevisions" => workload(&mut value, plural),
@@ -65,16 +85,7 @@ pub(crate) fn fill(object: &mut Object, resource: &Resource) {
                 give(port, "name", json!(""));
             }
         }
-        ("networking.k8s.io", "networkpolicies") => {
-            let spec = &mut value["spec"];
-            let both = spec["egress"].is_array();
-            give(spec, "policyTypes", if both { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) });
-            for rule in items(spec, "ingress") {
-                for port in items(rule, "ports") {
-                    give(port, "protocol", json!("TCP"));
-                }
-            }
-        }
+        ("networking.k8s.io", "networkpolicies") => network_policy(&mut value["spec"]),
         ("storage.k8s.io", "storageclasses") => {
             give(&mut value, "reclaimPolicy", json!("Delete"));
             give(&mut value, "volumeBindingMode", json!("Immediate"));
@@ -90,11 +101,23 @@ pub(crate) fn fill(object: &mut Object, resource: &Resource) {
             give(spec, "conversion", json!({"strategy": "None"}));
             let kind = spec["names"]["kind"].as_str().unwrap_or_default().to_owned();
             give(&mut spec["names"], "singular", kind.to_lowercase().into());
-            give(&mut spec["names"], "listKind", format!("{kind}List").into());
+            if !kind.is_empty() {
+                give(&mut spec["names"], "listKind", format!("{kind}List").into());
+            }
         }
         _ => {}
     }
     *object = Object::new(value).expect("filling fields in leaves an object an object");
+}
+
+fn network_policy(spec: &mut Value) {
+    let both = spec["egress"].is_array();
+    give(spec, "policyTypes", if both { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) });
+    for rule in items(spec, "ingress") {
+        for port in items(rule, "ports") {
+            give(port, "protocol", json!("TCP"));
+        }
+    }
 }
 
 /// What makes pods.

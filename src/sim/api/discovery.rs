@@ -51,7 +51,8 @@ pub(crate) fn group(registry: &Registry, name: &str) -> Result<Value, Refusal> {
 pub(crate) fn resources(registry: &Registry, group: &str, version: &str) -> Result<Value, Refusal> {
     let served: Vec<&Arc<Resource>> = registry.all().filter(|r| r.group == group && r.version == version).collect();
     if served.is_empty() {
-        return Err(if group.is_empty() { Refusal::no_such_resource() } else { Refusal::no_such_path() });
+        let known = group.is_empty() || registry.all().any(|other| other.group == group && !other.is_custom());
+        return Err(if known { Refusal::no_such_resource() } else { Refusal::no_such_path() });
     }
     let mut list = Vec::new();
     for resource in served {

@@ -22,7 +22,7 @@ use super::route::{Query, Route, Target};
 use super::server::Server;
 use super::state::State;
 use super::status::Refusal;
-use super::{delete, discovery, exec, log, openapi, patch, read, subresource, watch, write};
+use super::{delete, discovery, exec, log, openapi, patch, read, subresource, watch, write, yaml};
 
 /// An answer's body: whole, or as long as a watch goes on.
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -96,8 +96,12 @@ where
     let mut response = match reply {
         Err(refusal) => refuse(&refusal),
         Ok(Reply::Json(code, value)) => respond(code, "application/json", value.to_string()),
-        Ok(Reply::Yaml(code, value)) => respond(code, "application/yaml", yaml(&value)),
-        Ok(Reply::Discovery(value)) => respond(200, AGGREGATED, value.to_string()),
+        Ok(Reply::Yaml(code, value)) => respond(code, "application/yaml", yaml::write(&value)),
+        Ok(Reply::Discovery(value)) => {
+            let mut response = respond(200, AGGREGATED, value.to_string());
+            response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("public"));
+            response
+        }
         Ok(Reply::Text(text)) => respond(200, "text/plain; charset=utf-8", text),
         Ok(Reply::Watch(opened)) => {
             let lines = watch::body(opened, server).map_ok(Frame::data);
@@ -198,6 +202,9 @@ fn answer(
     if let Some(warning) = call.resource.definition().and_then(|definition| definition.warning.clone()) {
         call.warn(warning);
     }
+    if call.resource.is("", "endpoints") {
+        call.warn("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned());
+    }
     let reply = match part {
         Some(part) => about_a_part(state, &call, part, verb),
         None => about_objects(state, &call, verb),
@@ -221,7 +228,7 @@ fn acceptable(headers: &HeaderMap, streams: bool, part: Option<Subresource>) -> 
     let known = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     Err(if accept.contains("application/json") {
-        Refusal::not_acceptable(format!("only the following media types are accepted: {known}"))
+        Refusal::shape_not_acceptable(format!("only the following media types are accepted: {known}"))
     } else {
         let more = ", application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
         let more = if streams { more } else { "" };
@@ -290,7 +297,8 @@ fn about_a_part(state: &mut State, call: &Call, part: Subresource, verb: Verb) -
 }
 
 fn about_the_server(state: &State, route: &Route, parts: &Parts) -> Result<Reply, Refusal> {
-    if parts.method != Method::GET {
+    // The list of groups is given by a handler that looks at no method.
+    if parts.method != Method::GET && *route != Route::Groups {
         return Err(Refusal::method_not_allowed());
     }
     let accept = parts.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -309,22 +317,6 @@ fn about_the_server(state: &State, route: &Route, parts: &Parts) -> Result<Reply
         Route::Openapi(path) => json(openapi::document(&state.registry, path)?),
         Route::Unknown | Route::Target(_) => Err(Refusal::no_such_path()),
     }
-}
-
-/// A value in YAML, its fields in the order of their names as the real server writes them.
-fn yaml(value: &Value) -> String {
-    fn sorted(value: &Value) -> Value {
-        match value {
-            Value::Object(fields) => {
-                let ordered: std::collections::BTreeMap<&String, Value> =
-                    fields.iter().map(|(name, value)| (name, sorted(value))).collect();
-                ordered.into_iter().map(|(name, value)| (name.clone(), value)).collect()
-            }
-            Value::Array(items) => items.iter().map(sorted).collect(),
-            other => other.clone(),
-        }
-    }
-    serde_saphyr::to_string(&sorted(value)).expect("JSON can be written as YAML")
 }
 
 fn describe(parts: &Parts, server: &Server) -> ledger::Request {
@@ -362,7 +354,7 @@ fn verb(method: &Method, target: &Target, query: &Query) -> Verb {
         ("GET" | "POST", Some(_)) if connects => Verb::Connect,
         // A single object is not watched: with a name the real server ignores the wish.
         ("GET" | "HEAD", Some(_)) => Verb::Get,
-        ("GET", None) if query.flag("watch") => Verb::Watch,
+        ("GET", None) if target.watched || query.flag("watch") => Verb::Watch,
         ("GET", None) => Verb::List,
         ("POST", None) => Verb::Create,
         ("POST", Some(_)) if target.subresource.is_some() => Verb::Create,

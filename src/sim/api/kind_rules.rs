@@ -1,5 +1,8 @@
 //! What the built-in kinds themselves refuse, as far as plans and their charts meet it.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde_json::{Value, json};
 
 use super::object::Object;
@@ -78,6 +81,7 @@ fn pod(spec: &Value, path: &str, causes: &mut Vec<Cause>) {
             causes.push(Cause::duplicate(format!("{path}.volumes[{number}].name"), &name.into()));
         }
         volumes.push(name);
+        source(volume, &format!("{path}.volumes[{number}]"), causes);
     }
     if list(spec, "containers").is_empty() {
         causes.push(Cause::required(format!("{path}.containers"), ""));
@@ -96,6 +100,56 @@ fn pod(spec: &Value, path: &str, causes: &mut Vec<Cause>) {
     }
     one_of(spec, "restartPolicy", path, &["Always", "OnFailure", "Never"], causes);
     one_of(spec, "dnsPolicy", path, &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"], causes);
+}
+
+/// The types of volumes, in the order in which the real server looks for them.
+const SOURCES: [&str; 29] = [
+    "emptyDir",
+    "hostPath",
+    "gitRepo",
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "secret",
+    "nfs",
+    "iscsi",
+    "glusterfs",
+    "flocker",
+    "persistentVolumeClaim",
+    "rbd",
+    "cinder",
+    "cephfs",
+    "quobyte",
+    "downwardAPI",
+    "fc",
+    "configMap",
+    "azureFile",
+    "vsphereVolume",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "azureDisk",
+    "storageos",
+    "projected",
+    "scaleIO",
+    "csi",
+    "ephemeral",
+    "image",
+];
+
+/// The name of an iSCSI target.
+static QUALIFIED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^iqn\.\d{4}-\d{2}\.([[:alnum:]\-.]+)(:[^,;*&$|\s]+)$").expect("the pattern is a pattern")
+});
+
+/// A volume is of one type.
+fn source(volume: &Value, path: &str, causes: &mut Vec<Cause>) {
+    let given = SOURCES.iter().filter(|name| !volume[**name].is_null());
+    for second in given.skip(1) {
+        causes.push(Cause::forbidden(format!("{path}.{second}"), "may not specify more than 1 volume type"));
+    }
+    let target = text(&volume["iscsi"], "iqn");
+    if target.starts_with("iqn") && !QUALIFIED.is_match(target) {
+        causes.push(Cause::invalid(format!("{path}.iscsi.iqn"), &target.into(), "must be valid format"));
+    }
 }
 
 fn container(container: &Value, path: &str, volumes: &[&str], causes: &mut Vec<Cause>) {

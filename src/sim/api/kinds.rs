@@ -2,6 +2,7 @@
 //!
 //! The file beside this one is made by `lab/kinds` from what a real API server says.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::LazyLock;
 
@@ -31,9 +32,18 @@ pub(crate) fn schemas() -> &'static Map<String, Value> {
 
 /// The name of a kind's schema.
 pub(crate) fn schema_name(resource: &Resource) -> Option<&'static str> {
-    static NAMES: LazyLock<std::collections::BTreeMap<(String, String, String), &'static str>> = LazyLock::new(|| {
+    name_of(&resource.group, &resource.version, &resource.kind)
+}
+
+/// Whether there is a built-in kind of this name.
+pub(crate) fn is_known(group: &str, version: &str, kind: &str) -> bool {
+    name_of(group, version, kind).is_some()
+}
+
+fn name_of(group: &str, version: &str, kind: &str) -> Option<&'static str> {
+    static NAMES: LazyLock<BTreeMap<(String, String, String), &'static str>> = LazyLock::new(|| {
         let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
-        let mut names = std::collections::BTreeMap::new();
+        let mut names = BTreeMap::new();
         for (name, schema) in schemas() {
             for gvk in schema["x-kubernetes-group-version-kind"].as_array().into_iter().flatten() {
                 names.insert((text(gvk, "group"), text(gvk, "version"), text(gvk, "kind")), name.as_str());
@@ -41,5 +51,5 @@ pub(crate) fn schema_name(resource: &Resource) -> Option<&'static str> {
         }
         names
     });
-    NAMES.get(&(resource.group.clone(), resource.version.clone(), resource.kind.clone())).copied()
+    NAMES.get(&(group.to_owned(), version.to_owned(), kind.to_owned())).copied()
 }

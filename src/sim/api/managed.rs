@@ -197,7 +197,8 @@ impl Owners {
 /// Keeps `managedFields` up with a write by other means than apply. `old` is nothing for a creation.
 pub(crate) fn track(old: Option<&Object>, new: &mut Object, call: &Call) {
     let given = new.meta("managedFields").and_then(Value::as_array).cloned();
-    let reset = given.as_ref().is_some_and(|entries| entries.len() == 1 && entries[0] == json!({}));
+    let reset =
+        given.as_ref().is_some_and(|entries| entries.is_empty() || entries.len() == 1 && entries[0] == json!({}));
     let mut owners = match old {
         _ if reset => Owners::default(),
         // A part of an object cannot rewrite who owns the whole.
@@ -212,7 +213,15 @@ pub(crate) fn track(old: Option<&Object>, new: &mut Object, call: &Call) {
     }
     let mut before = old.cloned().unwrap_or_else(|| nothing(&call.resource));
     before.set_meta("managedFields", None);
-    owners.update(&before.value(), &new.value(), &call.resource, &Owner::updater(call), call.now);
+    let owner = Owner::updater(call);
+    owners.update(&before.value(), &new.value(), &call.resource, &owner, call.now);
+    // Who scales a custom resource is written down without a time.
+    if call.resource.is_custom()
+        && call.subresource == Some(Subresource::Scale)
+        && let Some(holding) = owners.0.get_mut(&owner)
+    {
+        holding.time = None;
+    }
     owners.write(new);
     if let Some(old) = old {
         keep_if_only_times_differ(old, new);
@@ -230,7 +239,7 @@ pub(crate) fn track_as(owner: &Owner, old: &Object, new: &mut Object, at: Timest
         bare.set_meta("managedFields", None);
         bare.into_value()
     };
-    // Only the built-in definitions are changed so, and their shape is that of all built-in kinds.
+    // What is changed so is metadata, or a built-in definition: the shape is that of all built-in kinds.
     owners.update_shaped(&bare(old), &bare(new), &Shape::Builtin(Vec::new()), owner, at, |fields| fields);
     owners.write(new);
 }
@@ -278,6 +287,11 @@ pub(crate) fn strip(mut fields: FieldSet, resource: &Resource, subresource: &str
         fields.cut(&["f:metadata", &format!("f:{field}")]);
     }
     fields.disown(&["f:metadata"]);
+    if resource.is("apps", "controllerrevisions") && fields.below("f:data").is_some() {
+        // What a revision holds is nobody's but its own: one value.
+        fields.cut(&["f:data"]);
+        fields.insert(&["f:data".to_owned()]);
+    }
     match subresource {
         "status" => fields.cut(&["f:spec"]),
         "" if resource.is("", "namespaces") => {

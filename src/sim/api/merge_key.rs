@@ -80,6 +80,7 @@ pub(crate) fn list_kind(path: &[&str]) -> ListKind {
 /// A volume's `claimRef` is the one reference whose fields are owned one by one.
 pub(crate) fn is_atomic_map(path: &[&str]) -> bool {
     match path {
+        [.., "service", "port"] => true,
         [.., last] => matches!(
             *last,
             "selector"
@@ -98,7 +99,6 @@ pub(crate) fn is_atomic_map(path: &[&str]) -> bool {
                 | "ownerReferences"
                 | "regarding"
                 | "related"
-                | "scaleTargetRef"
                 | "involvedObject"
                 | "targetRef"
                 | "roleRef"

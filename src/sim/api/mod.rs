@@ -73,6 +73,7 @@ mod log;
 
 mod discovery;
 mod openapi;
+mod yaml;
 
 mod handler;
 

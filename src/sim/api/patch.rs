@@ -71,6 +71,7 @@ fn kind(call: &Call) -> &str {
 pub(crate) fn applied(call: &Call, old: &Object) -> Result<Object, Refusal> {
     let custom = call.resource.is_custom();
     let mut value = old.value();
+    let mut shown = None;
     match kind(call) {
         MERGE => json_patch::merge(&mut value, &merge_patch(call)?),
         JSON => {
@@ -85,16 +86,49 @@ pub(crate) fn applied(call: &Call, old: &Object) -> Result<Object, Refusal> {
             let patch: json_patch::Patch = serde_json::from_value(patch).map_err(|_| Refusal::patch_does_not_fit())?;
             json_patch::patch(&mut value, &patch).map_err(|_| Refusal::patch_does_not_fit())?;
         }
-        STRATEGIC if !custom => value = strategic::merge(&value, &merge_patch(call)?)?,
+        STRATEGIC if !custom => {
+            // This kind of patch is not called a patch when it cannot be read.
+            let bare =
+                |refusal: Refusal| Refusal::bad_request(refusal.message().trim_start_matches("error decoding patch: "));
+            let patch = merge_patch(call).map_err(bare)?;
+            value = strategic::merge(&value, &patch)?;
+            shown = Some(strategic::go(&patch));
+        }
         _ => return Err(Refusal::unsupported_media_type(&call.resource)),
     }
-    let shown = value.to_string();
+    let converts = shown.is_some();
+    let shown = shown.unwrap_or_else(|| value.to_string());
     let object = Object::new(value).ok_or_else(|| Refusal::bad_request("the patched object is no object"))?;
     let mut object = call.typed(object)?;
-    let refuse =
-        |why: String| Refusal::invalid_kind("", "", "", &[Cause::invalid("patch", &shown.as_str().into(), &why)]);
+    let refuse = |why: String| {
+        let why = if converts { converted(why) } else { why };
+        Refusal::invalid_kind("", "", "", &[Cause::invalid("patch", &shown.as_str().into(), &why)])
+    };
     let wrong = call.fitted(&mut object).map_err(refuse)?;
     call.judge(&wrong, refuse)?;
     write::check_name(&object, call)?;
     Ok(object)
+}
+
+/// What the converter from maps to types says where the reader of JSON says that a value is of another type.
+fn converted(why: String) -> String {
+    let Some((is, wanted)) = why
+        .strip_prefix("json: cannot unmarshal ")
+        .and_then(|rest| rest.split_once(" into Go "))
+        .and_then(|(is, rest)| Some((is, rest.rsplit_once(" of type ")?.1)))
+    else {
+        return why;
+    };
+    let is = match is {
+        "array" => "slice",
+        "object" => "map",
+        "number" => "int64",
+        other => other,
+    };
+    match wanted {
+        wanted if wanted.starts_with("map[") => format!("cannot restore map from {is}"),
+        wanted if wanted.starts_with("[]") => format!("cannot restore slice from {is}"),
+        wanted if wanted.contains('.') => format!("cannot restore struct from: {is}"),
+        wanted => format!("cannot convert {is} to {wanted}"),
+    }
 }

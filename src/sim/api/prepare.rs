@@ -32,7 +32,7 @@ pub(crate) fn creation(object: &mut Object, resource: &Resource) {
 }
 
 /// Counts the changes of a daemon set's template; older clients look for it there.
-const TEMPLATES: &str = "deprecated.daemonset.template.generation";
+pub(crate) const TEMPLATES: &str = "deprecated.daemonset.template.generation";
 
 /// The class of service that a pod's requests and limits make.
 fn service_class(pod: &Object) -> &'static str {
@@ -68,6 +68,11 @@ fn admit_pod(pod: &mut Object) {
     let critical = pod_priority(&class);
     give("priority", json!(critical));
     give("preemptionPolicy", json!("PreemptLowerPriority"));
+    tolerate(pod);
+}
+
+/// Lets a pod stay for a while on a node that does not answer.
+fn tolerate(pod: &mut Object) {
     let mut tolerations = pod.at(&["spec", "tolerations"]).and_then(Value::as_array).cloned().unwrap_or_default();
     for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
         let covers = |own: &Value| {
@@ -80,6 +85,11 @@ fn admit_pod(pod: &mut Object) {
         }
     }
     pod.set_at(&["spec", "tolerations"], json!(tolerations));
+}
+
+/// Whether a class is one of the two that every cluster has.
+pub(crate) fn is_system_class(class: &str) -> bool {
+    pod_priority(class) != 0
 }
 
 /// The two classes that every cluster has.
@@ -140,6 +150,9 @@ pub(crate) fn change(new: &mut Object, old: &Object, resource: &Resource, part: 
             if resource.has(Subresource::Status) {
                 new.set_field("status", old.field("status").cloned());
             }
+            if resource.is("", "pods") {
+                tolerate(new);
+            }
             if resource.is("", "namespaces") {
                 let finalizers = old.at(&["spec", "finalizers"]).cloned().unwrap_or_else(|| json!([]));
                 new.set_at(&["spec", "finalizers"], finalizers);
@@ -185,9 +198,14 @@ fn initial_status(object: &Object, resource: &Resource) -> Option<Value> {
     Some(match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "namespaces") => json!({"phase": "Active"}),
         ("", "pods") => json!({"phase": "Pending", "qosClass": "BestEffort"}),
-        ("", "persistentvolumeclaims" | "persistentvolumes") => json!({"phase": "Pending"}),
-        ("", "services") => json!({"loadBalancer": {}}),
-        ("apps", "replicasets") => json!({"replicas": 0}),
+        ("", "persistentvolumeclaims") => json!({"phase": "Pending"}),
+        ("", "persistentvolumes") => {
+            json!({"phase": "Pending", "lastPhaseTransitionTime": object.meta("creationTimestamp")})
+        }
+        ("storage.k8s.io", "volumeattachments") => json!({"attached": false}),
+        ("autoscaling", "horizontalpodautoscalers") => json!({"desiredReplicas": 0, "currentMetrics": null}),
+        ("", "services") | ("networking.k8s.io", "ingresses") => json!({"loadBalancer": {}}),
+        ("", "replicationcontrollers") | ("apps", "replicasets") => json!({"replicas": 0}),
         ("apps", "statefulsets") => json!({"replicas": 0, "availableReplicas": 0}),
         ("apps", "daemonsets") => {
             json!({"currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0})

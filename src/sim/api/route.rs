@@ -35,6 +35,8 @@ pub(crate) struct Target {
     pub(crate) plural: String,
     pub(crate) name: Option<String>,
     pub(crate) subresource: Option<String>,
+    /// Whether the path itself asks for a watch, as the oldest clients do (`/api/v1/watch/pods`).
+    pub(crate) watched: bool,
 }
 
 impl Route {
@@ -59,6 +61,10 @@ impl Route {
     }
 
     fn target(group: &str, version: &str, rest: &[&str]) -> Self {
+        let (watched, rest) = match rest {
+            ["watch", rest @ ..] if !rest.is_empty() => (true, rest),
+            _ => (false, rest),
+        };
         // `namespaces/x/status` is about the namespace itself, `namespaces/x/pods` about what is in it.
         let (namespace, rest) = match rest {
             ["namespaces", namespace, inner, ..] if !["status", "finalize"].contains(inner) => {
@@ -79,6 +85,7 @@ impl Route {
             plural: (*plural).to_owned(),
             name: name.map(str::to_owned),
             subresource,
+            watched,
         })
     }
 }

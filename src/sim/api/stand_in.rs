@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::delete::{self, Orders};
+use super::managed::{self, Owner};
 use super::object::Object;
 use super::resource::{Drawer, Resource};
 use super::state::{Later, State, name_of, namespaces};
@@ -99,16 +100,23 @@ fn owner_gone(state: &mut State, owner: &str, now: Timestamp) {
             // Refused when it has gone meanwhile: then there is nothing to do.
             let _ = delete::carry_out(state, &resource, &name_of(&object), &Orders::default(), now);
         } else {
-            let freed = without_owner(&object, owner);
+            let freed = without_owner(&object, owner, now);
             state.commit(&resource, name_of(&object), freed, now);
         }
     }
 }
 
-fn without_owner(object: &Object, owner: &str) -> Object {
+fn without_owner(object: &Object, owner: &str, now: Timestamp) -> Object {
     let left: Vec<Value> = owners(object).filter(|own| own["uid"] != owner).cloned().collect();
     let mut freed = object.clone();
     freed.set_meta("ownerReferences", Some(json!(left)).filter(|_| !left.is_empty()));
+    let collector = Owner {
+        manager: "kube-controller-manager".to_owned(),
+        applies: false,
+        api_version: object.api_version().to_owned(),
+        subresource: String::new(),
+    };
+    managed::track_as(&collector, object, &mut freed, now);
     freed
 }
 
@@ -123,7 +131,7 @@ fn collected(state: &mut State, drawer: &Drawer, name: &Name, uid: &str, now: Ti
     let dependents = dependents(state, uid);
     if object.finalizers().contains(&delete::ORPHAN) {
         for (resource, dependent) in dependents {
-            let freed = without_owner(&dependent, uid);
+            let freed = without_owner(&dependent, uid, now);
             state.commit(&resource, name_of(&dependent), freed, now);
         }
     } else if !dependents.is_empty() {

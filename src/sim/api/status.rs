@@ -250,6 +250,11 @@ impl Refusal {
         Self { form: Form::Generic, ..Self::new(406, "NotAcceptable", message) }
     }
 
+    /// No answer has the form that the client wants of an object.
+    pub(crate) fn shape_not_acceptable(message: impl Into<String>) -> Self {
+        Self::new(406, "NotAcceptable", message)
+    }
+
     /// The object breaks rules. More than one cause is bracketed, as Go's aggregate prints it.
     pub(crate) fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
         Self::invalid_kind(&resource.group, &resource.kind, name, causes)

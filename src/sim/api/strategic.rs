@@ -44,6 +44,7 @@ fn merge_value<'a>(target: &mut Value, patch: &'a Value, way: &mut Vec<&'a str>)
     if let Some(Value::Array(keys)) = fields.get(RETAIN) {
         map.retain(|key, _| keys.iter().any(|kept| kept == key.as_str()));
     }
+    in_order(fields, way)?;
     for (field, value) in fields {
         if let Some(field) = field.strip_prefix(DELETE_FROM) {
             if let (Some(Value::Array(list)), Value::Array(unwanted)) = (map.get_mut(field), value) {
@@ -70,6 +71,31 @@ fn merge_value<'a>(target: &mut Value, patch: &'a Value, way: &mut Vec<&'a str>)
             let whole: Vec<&str> = way.iter().copied().chain([field]).collect();
             let before = list.clone();
             sort_as(list, order, &before, merge_key(&whole));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a list that comes in another order than the one that the patch itself gives.
+fn in_order(fields: &Map<String, Value>, way: &[&str]) -> Result<(), Refusal> {
+    for (name, order) in fields {
+        let Some(field) = name.strip_prefix(ORDER) else { continue };
+        let (Value::Array(order), Some(Value::Array(items))) = (order, fields.get(field)) else { continue };
+        let whole: Vec<&str> = way.iter().copied().chain([field]).collect();
+        let key = merge_key(&whole);
+        let same = |a: &Value, b: &Value| key.map_or(a == b, |key| a.get(key) == b.get(key));
+        let kept: Vec<&Value> = items.iter().filter(|item| item[DIRECTIVE] != "delete").collect();
+        let mut left = kept.iter().peekable();
+        for wanted in order {
+            left.next_if(|item| same(item, wanted));
+        }
+        if left.peek().is_some() {
+            let listed: Vec<String> = kept.iter().map(|item| go(item)).collect();
+            return Err(Refusal::unknown(format!(
+                "The order in patch list:\n[{}]\n doesn't match $setElementOrder list:\n{}\n",
+                listed.join(" "),
+                go(&Value::Array(order.clone())),
+            )));
         }
     }
     Ok(())
@@ -157,7 +183,7 @@ fn sort_as(list: &mut Vec<Value>, order: &[Value], before: &[Value], key: Option
 }
 
 /// A value as Go prints it.
-fn go(value: &Value) -> String {
+pub(crate) fn go(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".to_owned(),
         Value::Bool(truth) => truth.to_string(),

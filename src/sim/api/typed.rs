@@ -23,6 +23,16 @@ pub(crate) fn read(object: &mut Object, resource: &Resource) -> Result<Vec<Strin
     read.map(|()| reader.unknown)
 }
 
+/// Whether the metadata of a custom object can be read: it is of the same type as everybody's.
+pub(crate) fn check_metadata(object: &Object) -> Result<(), String> {
+    let Some(mut metadata) = object.field("metadata").cloned() else {
+        return Ok(());
+    };
+    let place = Place { owner: String::new(), fields: String::new(), path: String::new() };
+    let mut reader = Reader { unknown: Vec::new(), blank: false };
+    reader.structure(&mut metadata, "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", &place)
+}
+
 /// What a new object of a kind has by its type alone.
 pub(crate) fn blank(resource: &Resource) -> Value {
     let mut value = json!({});
@@ -40,8 +50,8 @@ struct Reader {
     blank: bool,
 }
 
-/// Times that Go writes even when they are none.
-const TIMES: [(&str, &[&str]); 9] = [
+/// Times, and lists of rules, that Go writes even when they are none.
+const TIMES: [(&str, &[&str]); 11] = [
     ("PodCondition", &["lastProbeTime", "lastTransitionTime"]),
     ("NodeCondition", &["lastHeartbeatTime", "lastTransitionTime"]),
     ("DeploymentCondition", &["lastUpdateTime", "lastTransitionTime"]),
@@ -50,6 +60,8 @@ const TIMES: [(&str, &[&str]); 9] = [
     ("DaemonSetCondition", &["lastTransitionTime"]),
     ("ContainerStateTerminated", &["startedAt", "finishedAt"]),
     ("ContainerStateRunning", &["startedAt"]),
+    ("Role", &["rules"]),
+    ("ClusterRole", &["rules"]),
     ("Event", &["firstTimestamp", "lastTimestamp", "eventTime", "deprecatedFirstTimestamp", "deprecatedLastTimestamp"]),
 ];
 
@@ -129,7 +141,8 @@ impl Reader {
             }
             self.value(&mut value, schema, &below)?;
             let empty = match &value {
-                Value::Array(items) => items.is_empty(),
+                // An empty list of owners is a wish to forget them.
+                Value::Array(items) => items.is_empty() && field != "managedFields",
                 Value::Object(entries) => {
                     entries.is_empty() && resolved(schema).0.get("additionalProperties").is_some()
                 }
@@ -141,7 +154,9 @@ impl Reader {
         }
         self.unknown.extend(unknown);
         for (field, schema) in known {
+            // What this kind documents as its defaults its own code fills in.
             if !kept.contains_key(field)
+                && short(name) != "ReplicationControllerSpec"
                 && let Some(default) = schema.get("default")
             {
                 let mut value = default.clone();

@@ -98,13 +98,16 @@ pub(crate) fn change(new: &Object, old: &Object, resource: &Resource) -> Vec<Cau
             causes.push(Cause::invalid(format!("metadata.{field}"), &value, "field is immutable"));
         }
     }
-    causes.extend(labels(new));
-    causes.extend(annotations(new));
-    causes.extend(owners(new));
     // The real server asks twice, once for all kinds and once for each, and lists what it finds twice.
     causes.extend(causes.clone());
+    for _ in 0..rounds(resource) {
+        causes.extend(labels(new));
+        causes.extend(annotations(new));
+        causes.extend(owners(new));
+    }
     causes.extend(data(new, resource));
     causes.extend(sealed(new, old, resource));
+    causes.extend(sealed_spec(new, old, resource));
     causes.extend(workload(new, resource));
     causes.extend(schema_of(new, Some(old), resource));
     let selector = |object: &Object| object.at(&["spec", "selector"]).cloned().unwrap_or_default();
@@ -112,6 +115,18 @@ pub(crate) fn change(new: &Object, old: &Object, resource: &Resource) -> Vec<Cau
         causes.push(Cause::invalid("spec.selector", &selector(new), "field is immutable"));
     }
     causes
+}
+
+/// How often the real server asks about labels and the like in an update, and lists what it finds: as counted there.
+fn rounds(resource: &Resource) -> usize {
+    match (resource.group.as_str(), resource.plural.as_str()) {
+        ("", "persistentvolumeclaims") | ("rbac.authorization.k8s.io", _) => 5,
+        ("", "configmaps" | "secrets" | "serviceaccounts" | "pods" | "persistentvolumes")
+        | ("batch", _)
+        | ("storage.k8s.io", "storageclasses") => 4,
+        ("", "services" | "podtemplates") | ("apps" | "coordination.k8s.io", _) => 3,
+        _ => 2,
+    }
 }
 
 /// What a name may look like.
@@ -343,6 +358,92 @@ fn sealed(new: &Object, old: &Object, resource: &Resource) -> Vec<Cause> {
         }
     }
     causes
+}
+
+/// What specifications let nobody change. The real server adds a drawing of the difference.
+fn sealed_spec(new: &Object, old: &Object, resource: &Resource) -> Vec<Cause> {
+    let spec = |object: &Object| object.field("spec").cloned().unwrap_or_default();
+    let (mut wanted, was) = (spec(new), spec(old));
+    if wanted == was {
+        return Vec::new();
+    }
+    if resource.is("", "pods") {
+        for list in ["containers", "initContainers"] {
+            let before = was[list].as_array().cloned().unwrap_or_default();
+            for (now, before) in wanted[list].as_array_mut().into_iter().flatten().zip(before) {
+                now["image"] = before["image"].clone();
+            }
+        }
+        let seconds = wanted["activeDeadlineSeconds"].as_i64();
+        if seconds.is_some_and(|now| was["activeDeadlineSeconds"].as_i64().is_none_or(|before| now <= before)) {
+            keep(&mut wanted, &was, "activeDeadlineSeconds");
+        }
+        let has = |spec: &Value, each: &Value| spec["tolerations"].as_array().is_some_and(|list| list.contains(each));
+        if was["tolerations"].as_array().into_iter().flatten().all(|each| has(&wanted, each)) {
+            keep(&mut wanted, &was, "tolerations");
+        }
+        if wanted["terminationGracePeriodSeconds"] == 1
+            && was["terminationGracePeriodSeconds"].as_i64().is_some_and(|before| before < 0)
+        {
+            keep(&mut wanted, &was, "terminationGracePeriodSeconds");
+        }
+        let why = "pod updates may not change fields other than \
+                   `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,\
+                   `spec.tolerations` (only additions to existing tolerations),\
+                   `spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
+        return if same(&wanted, &was) { Vec::new() } else { vec![Cause::forbidden("spec", why)] };
+    }
+    if resource.is("", "persistentvolumeclaims") {
+        if was["volumeName"].as_str().unwrap_or_default().is_empty() {
+            keep(&mut wanted, &was, "volumeName");
+        }
+        if was["storageClassName"].is_null() {
+            keep(&mut wanted, &was, "storageClassName");
+        }
+        if old.at(&["status", "phase"]).is_some_and(|phase| phase == "Bound") {
+            wanted["resources"]["requests"] = was["resources"]["requests"].clone();
+            keep(&mut wanted, &was, "volumeAttributesClassName");
+        }
+        let why =
+            "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+        return if same(&wanted, &was) { Vec::new() } else { vec![Cause::forbidden("spec", why)] };
+    }
+    let address = |spec: &Value| spec["clusterIP"].as_str().unwrap_or_default().to_owned();
+    if resource.is("", "services") && !address(&was).is_empty() && address(&wanted) != address(&was) {
+        let external = |spec: &Value| spec["type"] == "ExternalName";
+        if !external(&wanted) && !external(&was) {
+            let shown = serde_json::json!([address(&wanted)]);
+            return vec![Cause::invalid("spec.clusterIPs[0]", &shown, "may not change once set")];
+        }
+    }
+    Vec::new()
+}
+
+/// Puts a field back to what it was.
+fn keep(wanted: &mut Value, was: &Value, field: &str) {
+    let Some(fields) = wanted.as_object_mut() else { return };
+    match was.get(field) {
+        Some(before) => {
+            fields.insert(field.to_owned(), before.clone());
+        }
+        None => {
+            fields.shift_remove(field);
+        }
+    }
+}
+
+/// Whether two specifications are the same but for fields that say nothing.
+fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Object(left), Value::Object(right)) => {
+            let keys = left.keys().chain(right.keys());
+            keys.into_iter().all(|key| same(&one[key.as_str()], &other[key.as_str()]))
+        }
+        (Value::Array(left), Value::Array(right)) => {
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
+        }
+        _ => one == other,
+    }
 }
 
 fn owners(object: &Object) -> Vec<Cause> {

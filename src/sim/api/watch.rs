@@ -113,7 +113,7 @@ pub(crate) fn body(watch: Watch, server: Arc<Server>) -> impl Stream<Item = Resu
     let now = tokio::time::Instant::now();
     let end = now + watch.lifetime;
     let leave = Leave { server, id: watch.ticket.id };
-    let running = Running { watch, leave, end, next_mark: now + BOOKMARK_EVERY, over: false, headed: false };
+    let running = Running { watch, leave, end, next_mark: next_mark(now, end), over: false, headed: false };
     stream::unfold(running, |mut running| async move {
         if running.over {
             return None;
@@ -173,9 +173,7 @@ impl Running {
                 () = tokio::time::sleep_until(self.next_mark), if watch.bookmarks => {
                     // The mark comes back through the watch's own queue, behind every change that precedes it.
                     self.leave.server.with(|state| state.store.mark(self.leave.id));
-                    let last = self.end.checked_sub(BOOKMARK_BEFORE_END).unwrap_or(self.end);
-                    let now = tokio::time::Instant::now();
-                    self.next_mark = if now < last { (now + BOOKMARK_EVERY).min(last) } else { self.end + BOOKMARK_EVERY };
+                    self.next_mark = next_mark(tokio::time::Instant::now(), self.end);
                     continue;
                 }
             };
@@ -195,6 +193,14 @@ impl Running {
                 return line;
             }
         }
+    }
+}
+
+/// When the next bookmark is due: in a minute, or shortly before the watch ends.
+fn next_mark(now: Instant, end: Instant) -> Instant {
+    match end.checked_sub(BOOKMARK_BEFORE_END).filter(|last| now < *last) {
+        Some(last) => last.min(now + BOOKMARK_EVERY),
+        None => now + BOOKMARK_EVERY,
     }
 }
 
@@ -229,7 +235,7 @@ fn bookmark(view: &View, revision: u64) -> Value {
             return mark;
         }
     };
-    json!({"kind": kind, "apiVersion": api_version, "metadata": {"resourceVersion": revision.to_string(), "creationTimestamp": null}})
+    json!({"kind": kind, "apiVersion": api_version, "metadata": {"resourceVersion": revision.to_string()}})
 }
 
 fn check_options(call: &Call) -> Result<(), Refusal> {

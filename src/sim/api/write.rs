@@ -12,10 +12,11 @@ use super::defaults;
 use super::managed;
 use super::object::{Object, time_text};
 use super::prepare;
-use super::resource::Subresource;
+use super::resource::{Resource, Subresource};
 use super::show;
 use super::state::{State, name_of};
 use super::status::{Cause, Refusal};
+use super::store::Name;
 use super::validate;
 
 /// POST to a collection.
@@ -69,7 +70,10 @@ pub(crate) fn insert(state: &mut State, call: &Call, mut object: Object, means: 
         return Err(Refusal::unknown("resourceVersion should not be set on objects to be created"));
     }
     for field in ["resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"] {
-        object.set_meta(field, None);
+        // What is only tried is not kept, and gets no version of its own over what it says.
+        if field != "resourceVersion" || !call.is_dry_run() {
+            object.set_meta(field, None);
+        }
     }
     object.set_meta("uid", Some(state.chance.uid().into()));
     object.set_meta("creationTimestamp", Some(time_text(call.now).into()));
@@ -87,6 +91,9 @@ pub(crate) fn insert(state: &mut State, call: &Call, mut object: Object, means: 
     }
     if means != Means::Apply {
         managed::track(None, &mut object, call);
+    }
+    if resource.is("", "pods") {
+        admit_pod(&mut object, state, resource)?;
     }
     prepare::creation(&mut object, resource);
     let causes = validate::creation(&object, resource);
@@ -109,6 +116,38 @@ pub(crate) fn insert(state: &mut State, call: &Call, mut object: Object, means: 
         return Ok(Arc::new(object));
     }
     Ok(state.commit(resource, key, object, call.now))
+}
+
+/// Gives a pod the priority of its class, and refuses a class or an account that is not there.
+///
+/// The account `default` is there in every namespace, whether or not a controller has made it yet.
+fn admit_pod(pod: &mut Object, state: &State, resource: &Resource) -> Result<(), Refusal> {
+    let text =
+        |pod: &Object, field: &str| pod.at(&["spec", field]).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let of = |kind: &str, namespace: &str, name: &str| {
+        let kind = state.registry.by_word(kind)?;
+        let key = Name { namespace: namespace.to_owned(), name: name.to_owned() };
+        state.store.get(&kind.drawer(), &key).cloned()
+    };
+    let class = text(pod, "priorityClassName");
+    if !class.is_empty() && !prepare::is_system_class(&class) {
+        let Some(class) = of("priorityclass", "", &class) else {
+            let why = format!("no PriorityClass with name {class} was found");
+            return Err(Refusal::forbidden(resource, pod.name(), &why));
+        };
+        pod.set_at(&["spec", "priority"], class.field("value").cloned().unwrap_or_else(|| json!(0)));
+        if let Some(policy) = class.field("preemptionPolicy") {
+            pod.set_at(&["spec", "preemptionPolicy"], policy.clone());
+        }
+    }
+    let account = text(pod, "serviceAccountName");
+    if !account.is_empty() && account != "default" && of("serviceaccount", pod.namespace(), &account).is_none() {
+        let namespace = pod.namespace();
+        let why =
+            format!("error looking up service account {namespace}/{account}: serviceaccount {account:?} not found");
+        return Err(Refusal::forbidden(resource, pod.name(), &why));
+    }
+    Ok(())
 }
 
 /// How a change came about.
@@ -172,9 +211,7 @@ pub(crate) fn change(
         call.fitted(&mut new).map_err(|why| Refusal::internal(&why))?;
         defaults::fill(&mut new, resource);
     }
-    // The scale of a custom resource leaves no owner behind, on the real server either.
-    let unowned = resource.is_custom() && call.subresource == Some(Subresource::Scale);
-    if means != Means::Apply && !unowned {
+    if means != Means::Apply {
         managed::track(Some(&old), &mut new, call);
     }
     prepare::change(&mut new, &old, resource, call.subresource);

@@ -25,7 +25,8 @@ static VERSION: LazyLock<Regex> = LazyLock::new(|| {
 static OLDEST: LazyLock<Regex> = LazyLock::new(|| regex(r"(too old resource version: \d+ \()\d+\)"));
 static TOKEN: LazyLock<Regex> = LazyLock::new(|| regex("kube-api-access-[a-z0-9]{5}"));
 static AGE: LazyLock<Regex> = LazyLock::new(|| regex(r"^\d+(s|m|h|d|y)(\d+(s|m|h|d))?$"));
-static ADDRESS: LazyLock<Regex> = LazyLock::new(|| regex(r"10\.96\.\d+\.\d+|\d+\.\d+\.\d+\.\d+:\d\d\d\d+"));
+static ADDRESS: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"10\.96\.\d+\.\d+(?::\d\d\d\d+)?|\d+\.\d+\.\d+\.\d+:\d\d\d\d+"));
 
 fn regex(text: &str) -> Regex {
     Regex::new(text).expect("the pattern above is a pattern")
@@ -58,6 +59,8 @@ impl Names {
                         ["operation", "manager", "apiVersion", "subresource"].map(|key| item[key].to_string())
                     });
                 }
+                // Before a watch ends one bookmark comes or two, as the buckets of a second fall in which they are kept.
+                items.dedup_by(|one, other| one == other && one["type"] == "BOOKMARK");
                 Value::Array(items)
             }
             Value::String(text) => Value::String(self.field(field, text, moving)),
