@@ -41,17 +41,18 @@ soak SEEDS *PLANS:
 lab-test *ARGS: lab-up
     @lab/test "$@"
 
-# Writes down anew what the lab's API server answers to the conformance sequences.
+# Writes down anew what the lab's API server answers to the conformance sequences, and in which order its controllers act.
 [group('lab')]
 lab-record: lab-up
-    @LARIAT_LAB_RECORD=1 lab/test conformance
+    @LARIAT_LAB_RECORD=1 lab/test the_recording_is real_controllers
 
-# Measures what recording and judging cost here and writes reports/bench.json.
+# Measures what recording, judging and the embedded server cost here and writes reports/bench.json.
 [group('test')]
 [no-exit-message]
 bench:
     @cargo run --release --quiet --example bench
     @cargo run --release --quiet --example bench_checks
+    @cargo run --release --quiet --example bench_server
 
 # Measures on the lab what a check sees beside polling, and how soon the next step acts.
 [group('test')]

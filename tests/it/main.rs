@@ -12,6 +12,7 @@ mod faults;
 mod foreign;
 mod judge;
 mod longhorn;
+mod order;
 mod plans;
 mod recorded;
 mod runs;

@@ -7,6 +7,9 @@ mod conformance;
 mod conformance_body;
 mod house;
 mod live;
+mod order;
+#[path = "../it/order/body/mod.rs"]
+mod order_body;
 mod recorder;
 mod restart;
 mod served;
