@@ -74,5 +74,8 @@ fn what_the_embedded_cluster_does_not_have_is_said() {
         1,
         &["repo/unheard-of", "gadget-1.0.0", "--context"],
     );
+    let unserved = "apply = { object = { apiVersion = \"flowcontrol.apiserver.k8s.io/v1\", kind = \"FlowSchema\", \
+                    metadata = { name = \"x\" } } }";
+    says(unserved, 4, &["the API server has no kind `FlowSchema` in `flowcontrol.apiserver.k8s.io/v1`", "(CRD)"]);
     says("command = { args = [\"true\"] }", 4, &["embedded"]);
 }

@@ -239,3 +239,27 @@ async fn kubectl_reaches_into_pods_and_watches_them() {
         Some("pod \"b\" deleted from default namespace")
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_is_told_what_is_not_imitated_and_what_is_not_served() {
+    let Some(desk) = Desk::new().await else { return };
+    let refused = async |arguments: &[&str]| {
+        let ran = desk.run(arguments).await;
+        assert_eq!(ran.code, Some(1), "kubectl {arguments:?}: {}", ran.stdout);
+        ran.stderr
+    };
+    for (arguments, what) in [
+        (&["create", "token", "default"][..], "`serviceaccounts/token`"),
+        (&["get", "--raw", "/api/v1/namespaces/default/services/web/proxy"], "`services/proxy`"),
+    ] {
+        let said = refused(arguments).await;
+        let expected = format!("the embedded API server does not imitate {what}; a real cluster does");
+        assert!(said.contains(&expected) && said.contains("--context"), "{said}");
+    }
+    let said = refused(&["get", "flowschemas"]).await;
+    assert!(said.contains("the server doesn't have a resource type \"flowschemas\""), "{said}");
+    let said = refused(&["get", "--raw", "/apis/flowcontrol.apiserver.k8s.io/v1"]).await;
+    assert!(said.contains("(NotFound): the server could not find the requested resource"), "{said}");
+    let said = refused(&["get", "--raw", "/nothing/here"]).await;
+    assert!(said.contains("(NotFound)"), "{said}");
+}
