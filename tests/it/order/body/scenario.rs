@@ -159,3 +159,24 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         },
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_different_actors_do_is_apart() {
+        for (apart, one, other, expected) in [
+            (Apart::Nothing, "new pod 1: bound", "job: failed 1", false),
+            (Apart::BindingAndCounting, "new pod of node 2: bound", "daemonset: updated 2", true),
+            (Apart::BindingAndCounting, "new pod of node 2: created", "daemonset: updated 2", false),
+            (Apart::Pods, "old pod 1: gone", "old pod 2: succeeded", true),
+            (Apart::Pods, "old pod 1: gone", "old replicaset 1: gone", false),
+            (Apart::Nodes, "old pod of node 3: gone", "new pod of node 1: created", true),
+            (Apart::Nodes, "old pod of node 3: gone", "new pod of node 3: created", false),
+        ] {
+            assert_eq!(apart.covers(one, other), expected, "{apart:?}: {one}, {other}");
+        }
+        assert!(scenarios().iter().any(|scenario| scenario.apart == Apart::Nothing));
+    }
+}

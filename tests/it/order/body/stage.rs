@@ -96,7 +96,9 @@ impl Stage<'_> {
         let version = list["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
         let mut items = list["items"].as_array().cloned().unwrap_or_default();
         // In a list objects do not say what they are.
-        items.iter_mut().for_each(|item| item["kind"] = json!(kind));
+        for item in &mut items {
+            item["kind"] = json!(kind);
+        }
         (items, version)
     }
 
