@@ -119,11 +119,6 @@ impl Internet {
         Serving { internet: self.clone(), url }
     }
 
-    /// What an address gives, if it is known.
-    pub fn site(&self, url: &str) -> Option<Site> {
-        self.sites().get(url).cloned()
-    }
-
     /// Changes what an address gives. False if it is not known.
     pub fn change(&self, url: &str, act: impl FnOnce(&mut Site)) -> bool {
         self.sites().get_mut(url).map(act).is_some()
@@ -142,7 +137,7 @@ impl Internet {
     }
 
     /// What an address gives to somebody who asks it now.
-    fn answer(&self, url: &str) -> Option<Site> {
+    pub fn answer(&self, url: &str) -> Option<Site> {
         let mut site = self.sites().get(url)?.clone();
         if let Some(trouble) = self.troubles().iter().find(|trouble| url.starts_with(&trouble.prefix)) {
             // Who does not listen any more has heard enough.

@@ -12,6 +12,7 @@ use super::source::{self, Order, Sources};
 use super::store::{Content, Deletion, Disks, FileName};
 use super::wrong::Wrongs;
 use crate::clock::Clock;
+use crate::sim::net::{Site, SiteFault};
 use crate::sim::{Chance, Internet, Process, Setting, Span};
 
 /// The plant. Clones are the same one; its one lock is held for the length of one call.
@@ -205,7 +206,13 @@ impl Plant {
 
     /// A data source's pod starts to prepare what is at an address.
     pub(super) fn source_starts(&self, pod: &str, disk: &str, file: FileName, url: &str, checksum: &str) {
-        let site = match self.internet.site(url) {
+        let site = match self.internet.answer(url) {
+            Some(Site { fault: Some(SiteFault::Status(code)), .. }) => {
+                Err(format!("failed to get file info from {url}: expected status code 200, got {code}"))
+            }
+            Some(Site { fault: Some(SiteFault::Breaks(_)), .. }) => {
+                Err(format!("failed to download {url}: unexpected EOF"))
+            }
             Some(site) => {
                 let content = Content {
                     size: site.bytes,
