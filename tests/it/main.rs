@@ -9,7 +9,6 @@ mod conformance;
 mod disk;
 mod embedded;
 mod faults;
-mod foreign;
 mod judge;
 mod longhorn;
 mod order;

@@ -5,6 +5,7 @@ mod checks;
 mod conformance;
 #[path = "../it/conformance/body/mod.rs"]
 mod conformance_body;
+mod foreign;
 mod house;
 mod live;
 mod order;

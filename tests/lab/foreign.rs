@@ -1,6 +1,5 @@
 //! The real kubectl against the embedded API server, over a port.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -9,29 +8,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-/// kubectl, from PATH or from where the lab keeps it. Without it there is nothing to test, but CI has to have it.
-fn kubectl() -> Option<PathBuf> {
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    let lab = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/lariat/lab/bin"));
-    let found = lab
-        .into_iter()
-        .chain(std::env::split_paths(&paths))
-        .map(|folder| folder.join("kubectl"))
-        .find(|path| path.is_file());
-    assert!(found.is_some() || std::env::var_os("CI").is_none(), "CI has to have a kubectl");
-    if found.is_none() {
-        say("skipped: no kubectl on PATH nor in the lab's folder (`just lab-up` brings one)");
-    }
-    found
-}
-
-#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
-fn say(text: &str) {
-    println!("{text}");
-}
-
 struct Desk {
-    kubectl: PathBuf,
     folder: TempDir,
     api: Api,
     _served: Served,
@@ -44,13 +21,12 @@ struct Ran {
 }
 
 impl Desk {
-    async fn new() -> Option<Self> {
-        let kubectl = kubectl()?;
+    async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let api = Api::new(Options::new());
         let served = api.serve().await.expect("a loopback port can be opened");
         served.write_kubeconfig(&folder.path().join("kubeconfig"), "embedded").expect("a file can be written");
-        Some(Self { kubectl, folder, api, _served: served })
+        Self { folder, api, _served: served }
     }
 
     fn file(&self, name: &str, text: &str) -> String {
@@ -60,7 +36,7 @@ impl Desk {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.kubectl);
+        let mut command = Command::new("kubectl");
         command
             .args(arguments)
             .env("KUBECONFIG", self.folder.path().join("kubeconfig"))
@@ -72,7 +48,9 @@ impl Desk {
 
     async fn run(&self, arguments: &[&str]) -> Ran {
         let output = tokio::time::timeout(Duration::from_secs(60), self.command(arguments).output()).await;
-        let output = output.unwrap_or_else(|_| panic!("kubectl {arguments:?} does not end")).expect("kubectl starts");
+        let output = output
+            .unwrap_or_else(|_| panic!("kubectl {arguments:?} does not end"))
+            .expect("`just lab-test` puts kubectl on PATH");
         Ran {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -135,7 +113,7 @@ spec:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_applies_shows_changes_and_deletes() {
-    let Some(desk) = Desk::new().await else { return };
+    let desk = Desk::new().await;
     let web = desk.file("web.yaml", WEB);
     assert_eq!(desk.does(&["apply", "-f", &web]).await, "deployment.apps/web created\nconfigmap/settings created\n");
     assert_eq!(
@@ -173,7 +151,7 @@ async fn kubectl_applies_shows_changes_and_deletes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_knows_custom_resources() {
-    let Some(desk) = Desk::new().await else { return };
+    let desk = Desk::new().await;
     let disks = desk.file("disks.yaml", DISKS);
     desk.does(&["apply", "-f", &disks]).await;
     desk.does(&["wait", "crd/disks.store.example", "--for=condition=Established", "--timeout=20s"]).await;
@@ -191,7 +169,7 @@ async fn kubectl_knows_custom_resources() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_reaches_into_pods_and_watches_them() {
-    let Some(desk) = Desk::new().await else { return };
+    let desk = Desk::new().await;
     let pod = |name: &str| {
         json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
@@ -222,7 +200,11 @@ async fn kubectl_reaches_into_pods_and_watches_them() {
     let described = desk.does(&["describe", "pod", "a"]).await;
     assert!(described.contains("Image:") && described.contains("db:1"), "{described}");
 
-    let mut watch = desk.command(&["get", "pods", "--watch"]).stdout(Stdio::piped()).spawn().expect("kubectl starts");
+    let mut watch = desk
+        .command(&["get", "pods", "--watch"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("`just lab-test` puts kubectl on PATH");
     let mut lines = tokio::io::BufReader::new(watch.stdout.take().expect("its output is a pipe"));
     let mut seen = String::new();
     while words(&seen).len() < 2 {
