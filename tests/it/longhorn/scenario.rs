@@ -1,0 +1,311 @@
+//! What was done to the recorded clusters, done to an embedded one.
+
+use std::time::Duration;
+
+use http::Request;
+use lariat::cluster::{ChartRequest, Cluster as _, HelmCall};
+use lariat::sim::{Chance, Embedded, Setup, Site, Span, World};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::tape::Tape;
+use super::witness::Witness;
+
+/// Where Longhorn is.
+pub(crate) const NAMESPACE: &str = "longhorn-system";
+
+/// Something that was recorded, and can be done again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scenario {
+    Install,
+    SameImageForce,
+    Upgrade,
+    Incompatible,
+}
+
+impl Scenario {
+    /// The folder of its recording.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Install => "install",
+            Self::SameImageForce => "same-image-force",
+            Self::Upgrade => "upgrade",
+            Self::Incompatible => "incompatible",
+        }
+    }
+
+    /// Does it on an embedded cluster of a seed, and hands over what a watch saw.
+    pub(crate) fn play(self, seed: u64) -> Tape {
+        let runtime = World::runtime().expect("a runtime of one thread can be made");
+        runtime.block_on(async {
+            let lab = Lab::new(seed);
+            match self {
+                Self::Install => lab.install_alone().await,
+                Self::SameImageForce => lab.same_image_force().await,
+                Self::Upgrade => lab.upgrade_with_a_slow_image().await,
+                Self::Incompatible => lab.incompatible().await,
+            }
+        })
+    }
+}
+
+/// A cluster that scenarios are done on.
+struct Lab {
+    cluster: Embedded,
+    chance: Chance,
+}
+
+const OLD: &str = "1.11.3";
+const NEW: &str = "1.12.1";
+/// The images as the recordings' pods saw them: their size, and that 5 MB come in a second.
+const IMAGES: [(&str, u64); 2] = [("small", 5 << 20), ("large", 400 << 20)];
+const SPEED: u64 = 5_000_000;
+
+impl Lab {
+    fn new(seed: u64) -> Self {
+        let cluster = Embedded::with(Setup::seeded(seed));
+        let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
+        cluster.world().api().put(namespace).expect("it is a namespace");
+        for (name, bytes) in IMAGES {
+            let digest = format!("{:0128x}", bytes + 1);
+            let site = Site { speed: SPEED, ..Site::new(bytes, digest) };
+            cluster.internet().publish(url(name), site);
+        }
+        let chance = cluster.world().chance("kubectl");
+        Self { cluster, chance }
+    }
+
+    async fn install_alone(self) -> Tape {
+        let witness = Witness::new(self.world()).await;
+        self.helm(false, NEW, &[]).await;
+        self.settled("an installation").await;
+        self.world().pass(Duration::from_secs(40)).await;
+        witness.end()
+    }
+
+    async fn same_image_force(mut self) -> Tape {
+        self.helm(false, NEW, &[]).await;
+        self.settled("an installation").await;
+        self.world().pass(Duration::from_secs(40)).await;
+        let witness = Witness::new(self.world()).await;
+        self.create(&witness, "small", 3).await;
+        self.until("three copies", |lab| lab.ready("small") == 3).await;
+        self.world().pass(Duration::from_secs(10)).await;
+        for _ in 0..10 {
+            witness.mark("delete");
+            self.remove_managers().await;
+            self.settled("a round").await;
+        }
+        witness.end()
+    }
+
+    async fn upgrade_with_a_slow_image(self) -> Tape {
+        let witness = Witness::new(self.world()).await;
+        self.helm(false, OLD, &[]).await;
+        self.settled("an installation").await;
+        self.create(&witness, "small", 3).await;
+        self.create(&witness, "large", 1).await;
+        self.until("the small one's copies", |lab| lab.ready("small") == 3).await;
+        self.until("the large one's first file", |lab| lab.ready("large") == 1).await;
+        self.world().pass(Duration::from_secs(1)).await;
+        self.patch("large", &json!({ "spec": { "minNumberOfCopies": 3 } })).await;
+        self.until("two copies on their way", |lab| lab.entries("large", "in-progress") == 2).await;
+        witness.mark("upgrade");
+        self.helm(true, NEW, &[]).await;
+        self.until("all copies", |lab| lab.ready("small") == 3 && lab.ready("large") == 3).await;
+        self.settled("an upgrade").await;
+        witness.end()
+    }
+
+    async fn incompatible(self) -> Tape {
+        self.helm(false, NEW, &[]).await;
+        self.settled("an installation").await;
+        for (name, _) in IMAGES {
+            self.post(name, 3).await;
+        }
+        self.until("all copies", |lab| lab.ready("small") == 3 && lab.ready("large") == 3).await;
+        self.settled("all copies").await;
+        let witness = Witness::new(self.world()).await;
+        let tag = |image: &str, tag: &str| (format!("image.longhorn.{image}.tag"), json!(tag));
+        // The names of tags whose constants are raised: the recorded ones were built for it.
+        let (alone, both) = ("v1.12.1-api4-min4", "v1.12.1-api4-min4");
+        let steps = [
+            (vec![tag("backingImageManager", alone)], 0),
+            (vec![], 3),
+            (vec![tag("backingImageManager", both), tag("manager", both)], 3),
+            (vec![], 3),
+        ];
+        for (set, copies) in steps {
+            witness.mark("upgrade");
+            self.helm(true, NEW, &set).await;
+            let there = move |lab: &Self| lab.ready("small") == copies && lab.ready("large") == copies;
+            self.world().pass(Duration::from_secs(35)).await;
+            self.until("copies after a step", there).await;
+            self.settled("a step").await;
+            self.world().pass(Duration::from_secs(100)).await;
+            assert!(there(&self), "copies stay as they are");
+        }
+        witness.end()
+    }
+
+    fn world(&self) -> &World {
+        self.cluster.world()
+    }
+
+    async fn helm(&self, upgrade: bool, version: &str, set: &[(String, Value)]) {
+        let request = ChartRequest {
+            release: "longhorn".to_owned(),
+            chart: "longhorn/longhorn".to_owned(),
+            version: Some(version.to_owned()),
+            set: as_recorded().into_iter().chain(set.iter().cloned()).collect(),
+            ..ChartRequest::default()
+        };
+        let call = HelmCall {
+            namespace: NAMESPACE.to_owned(),
+            timeout: Duration::from_mins(15),
+            no_hooks: false,
+            cancel: CancellationToken::new(),
+        };
+        let helm = self.cluster.helm();
+        let done = if upgrade { helm.upgrade(&request, &call).await } else { helm.install(&request, &call).await };
+        if let Err(error) = done {
+            panic!("helm: {error}\n{}", error.stderr);
+        }
+    }
+
+    async fn create(&self, witness: &Witness, image: &str, copies: u64) {
+        witness.mark(&format!("create {image}"));
+        self.post(image, copies).await;
+    }
+
+    async fn post(&self, image: &str, copies: u64) {
+        let object = json!({
+            "apiVersion": "longhorn.io/v1beta2", "kind": "BackingImage",
+            "metadata": { "name": image, "namespace": NAMESPACE },
+            "spec": {
+                "sourceType": "download", "sourceParameters": { "url": url(image) }, "minNumberOfCopies": copies,
+            },
+        });
+        self.ask(Request::post(images("")).header("content-type", "application/json"), &object).await;
+    }
+
+    async fn patch(&self, image: &str, patch: &Value) {
+        self.ask(Request::patch(images(image)).header("content-type", "application/merge-patch+json"), patch).await;
+    }
+
+    async fn ask(&self, request: http::request::Builder, body: &Value) {
+        let request = request.body(body.to_string().into_bytes()).expect("a path of names is a URI");
+        let answer = self.world().client().request::<Value>(request).await;
+        answer.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Deletes all manager pods as `kubectl delete --force` does: one after the other, at once.
+    async fn remove_managers(&mut self) {
+        // What it takes until kubectl has asked for the list, and then for each pod.
+        let (start, each) = (Span::millis(90, 200), Span::millis(20, 250));
+        let pause = self.chance.draw(start);
+        self.world().pass(pause).await;
+        for pod in self.managers() {
+            let name = pod["metadata"]["name"].as_str().expect("a pod has a name");
+            let path = format!("/api/v1/namespaces/{NAMESPACE}/pods/{name}");
+            let body = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0 });
+            self.ask(Request::delete(path).header("content-type", "application/json"), &body).await;
+            let pause = self.chance.draw(each);
+            self.world().pass(pause).await;
+        }
+    }
+
+    fn list(&self, kind: &str) -> Vec<Value> {
+        self.world().api().list(kind, NAMESPACE)
+    }
+
+    fn managers(&self) -> Vec<Value> {
+        let pods = self.list("pods");
+        pods.into_iter().filter(|pod| pod["metadata"]["labels"]["app"] == "longhorn-manager").collect()
+    }
+
+    fn entries(&self, image: &str, state: &str) -> usize {
+        let image = self.world().api().get("backingimages.longhorn.io", NAMESPACE, image);
+        let entries = image.map(|image| image["status"]["diskFileStatusMap"].clone()).unwrap_or_default();
+        let entries = entries.as_object().into_iter().flat_map(|entries| entries.values());
+        entries.filter(|entry| entry["state"] == state).count()
+    }
+
+    fn ready(&self, image: &str) -> usize {
+        self.entries(image, "ready")
+    }
+
+    /// Managers, nodes and disks ready, and every image's entries.
+    fn quiet(&self) -> bool {
+        let managers = self.managers();
+        let nodes = self.list("nodes.longhorn.io");
+        let ready = |conditions: &Value| {
+            let conditions = conditions.as_array().map(Vec::as_slice).unwrap_or_default();
+            conditions.iter().any(|one| one["type"] == "Ready" && one["status"] == "True")
+        };
+        let disks: Vec<&Value> = nodes
+            .iter()
+            .flat_map(|node| node["status"]["diskStatus"].as_object().into_iter().flat_map(|disks| disks.values()))
+            .collect();
+        let stands = |pod: &Value| pod["metadata"]["deletionTimestamp"].is_null();
+        let files = self.list("backingimages.longhorn.io").into_iter().all(|image| {
+            let entries = image["status"]["diskFileStatusMap"].as_object().cloned().unwrap_or_default();
+            entries.values().all(|entry| entry["state"] == "ready")
+        });
+        managers.len() == 3
+            && managers.iter().all(|pod| stands(pod) && ready(&pod["status"]["conditions"]))
+            && nodes.len() == 3
+            && nodes.iter().all(|node| ready(&node["status"]["conditions"]))
+            && disks.len() == 3
+            && disks.iter().all(|disk| ready(&disk["conditions"]))
+            && files
+    }
+
+    /// Waits until everything has been ready for 30 s, as the recordings' rounds did.
+    async fn settled(&self, what: &str) {
+        let mut since = 0;
+        for _ in 0..600 {
+            since = if self.quiet() { since + 1 } else { 0 };
+            if since > 30 {
+                return;
+            }
+            self.world().pass(Duration::from_secs(1)).await;
+        }
+        panic!("{what} does not settle within ten minutes\n{}", self.told());
+    }
+
+    async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        for _ in 0..3000 {
+            if holds(self) {
+                return;
+            }
+            self.world().pass(Duration::from_millis(200)).await;
+        }
+        panic!("{what}: not within ten minutes\n{}", self.told());
+    }
+
+    fn told(&self) -> String {
+        let kinds = ["nodes.longhorn.io", "backingimages.longhorn.io", "backingimagemanagers.longhorn.io"];
+        let objects = kinds.iter().flat_map(|kind| self.list(kind));
+        let objects = objects.chain(self.managers());
+        objects.map(|object| format!("{} {}\n", object["metadata"]["name"], object["status"])).collect()
+    }
+}
+
+/// The values that the recorded clusters were installed with.
+fn as_recorded() -> [(String, Value); 3] {
+    [
+        ("defaultSettings.upgradeChecker".to_owned(), json!("false")),
+        ("defaultSettings.allowCollectingLonghornUsageMetrics".to_owned(), json!("false")),
+        ("defaultSettings.systemManagedPodsImagePullPolicy".to_owned(), json!("never")),
+    ]
+}
+
+fn url(image: &str) -> String {
+    format!("http://www.default/{image}.raw")
+}
+
+fn images(name: &str) -> String {
+    let path = format!("/apis/longhorn.io/v1beta2/namespaces/{NAMESPACE}/backingimages");
+    if name.is_empty() { path } else { format!("{path}/{name}") }
+}
