@@ -80,6 +80,7 @@ fn what_can_be_left_out_is_no_mistake() {
     };
     for plan in ["plans/compatible.toml", "plans/incompatible.toml", "plans/same-image.toml"] {
         says(plan, &["install=false"]);
+        says(plan, &["air_gapped=true"]);
         says(plan, &["write_size=1Gi", "volumes=3"]);
     }
     says("plans/same-image.toml", &["volumes=0", "install=false"]);

@@ -27,7 +27,8 @@ pub(super) struct Api {
 pub(super) const CHARTS: [&str; 6] = ["1.10.2", "1.11.1", "1.11.3", "1.12.0", "1.12.1", "1.12.2"];
 
 impl Release {
-    /// The release of a tag such as `v1.12.1`, or of an image with one.
+    /// The release of a tag such as `v1.12.1`, or of an image with one. A build from its sources with
+    /// other API versions says that it is the release (recorded: `v1.12.1` of both).
     pub(super) fn of(image: &str) -> Self {
         let last = image.rsplit('/').next().unwrap_or_default();
         let tag = last.rsplit_once(':').map_or(last, |(_, tag)| tag);
@@ -35,7 +36,7 @@ impl Release {
         let plain = bare.split('-').next().unwrap_or_default();
         let mut numbers = plain.split('.').map(|number| number.parse().unwrap_or(0));
         let (_, minor, patch) = (numbers.next(), numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-        Self { version: format!("v{bare}"), minor, patch, api: Api::of(bare) }
+        Self { version: format!("v{plain}"), minor, patch, api: Api::of(bare) }
     }
 
     /// Whether a node that is not ready takes its disks along (longhorn-manager 76867d02c).
