@@ -81,7 +81,6 @@ pub(super) fn virtual_size(url: &str) -> Option<u64> {
 }
 
 /// The files in the image at an address.
-#[cfg_attr(not(test), expect(dead_code, reason = "volumes on an image begin with them"))]
 pub(super) fn files(url: &str) -> &'static [(&'static str, &'static str)] {
     PUBLISHED.iter().find(|image| image.url == url).map_or(&[], |image| image.files)
 }

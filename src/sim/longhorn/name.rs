@@ -55,13 +55,11 @@ pub(super) fn engine_image(image: &str) -> String {
     format!("ei-{}", sha512(image, 8))
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "volumes' processes live in them"))]
 /// The name of the instance manager of an image on a node.
 pub(super) fn instance_manager(node: &str, image: &str) -> String {
     format!("instance-manager-{}", sha512(&format!("{node}{image}v1"), 32))
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "volumes' processes live in them"))]
 /// The label value by which instance managers of an image are found.
 pub(super) fn instance_manager_image(image: &str) -> String {
     format!("imi-{}", sha512(&image.replace([':', '/'], "-"), 8))

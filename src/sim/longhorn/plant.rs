@@ -10,6 +10,7 @@ use super::invariant;
 use super::server::{self, Servers};
 use super::source::{self, Order, Sources};
 use super::store::{Content, Deletion, Disks, FileName};
+use super::volume::DataPath;
 use super::wrong::Wrongs;
 use crate::clock::Clock;
 use crate::sim::net::{Site, SiteFault};
@@ -22,6 +23,7 @@ pub(super) struct Plant {
     clock: Clock,
     internet: Internet,
     wrongs: Wrongs,
+    volumes: DataPath,
 }
 
 struct Floor {
@@ -58,7 +60,8 @@ impl Plant {
             stuck: None,
             chance: Chance::of(seed, "longhorn/plant"),
         };
-        Self { floor: Arc::new(Mutex::new(floor)), clock, internet, wrongs }
+        let volumes = DataPath::new(clock, seed, wrongs.clone());
+        Self { floor: Arc::new(Mutex::new(floor)), clock, internet, wrongs, volumes }
     }
 
     fn floor(&self) -> MutexGuard<'_, Floor> {
@@ -73,6 +76,11 @@ impl Plant {
     /// What is done wrong on purpose.
     pub(super) fn wrongs(&self) -> &Wrongs {
         &self.wrongs
+    }
+
+    /// Engines, replicas, and what volumes hold.
+    pub(super) fn volumes(&self) -> &DataPath {
+        &self.volumes
     }
 
     /// The disks as they are now.

@@ -67,9 +67,9 @@ impl Site {
     /// Whether this manager is the one to look after an object (`isControllerResponsibleFor`): the
     /// preferred owner, else the current one while the preferred is away, else anybody.
     pub(super) fn responsible(&self, cache: &Cache, preferred: &str, current: &str) -> bool {
-        if self.available(cache, preferred) {
+        if self.is_available(cache, preferred) {
             self.node == preferred
-        } else if self.available(cache, current) {
+        } else if self.is_available(cache, current) {
             self.node == current
         } else {
             true
@@ -77,7 +77,7 @@ impl Site {
     }
 
     /// A node whose manager pod is down is still available; one whose pod is missing is not.
-    fn available(&self, cache: &Cache, node: &str) -> bool {
+    pub(super) fn is_available(&self, cache: &Cache, node: &str) -> bool {
         cache.get(&kind::NODE, &self.namespace, node).is_some_and(|node| {
             let ready = condition(node.at("/status/conditions"), "Ready");
             let away = ["KubernetesNodeGone", "KubernetesNodeNotReady", "ManagerPodMissing"];

@@ -44,6 +44,27 @@ pub(in crate::sim) const WRONGS: &[Wrong] = &[
         name: "replica-crash-during-takeover",
         about: "one replica of an attached volume crashes during a takeover and is rebuilt",
     },
+    Wrong {
+        name: "live-upgrade-stuck",
+        about: "an attached volume that is to run on another engine image never does (longhorn 5618, 5684)",
+    },
+    Wrong {
+        name: "engine-upgrade-faults",
+        about: "a volume loses all its replicas when its engine was upgraded (longhorn 5646)",
+    },
+    Wrong {
+        name: "replicas-fail-after-upgrade",
+        about: "a replica fails after its volume's engine was upgraded (longhorn 4004)",
+    },
+    Wrong {
+        name: "content-corrupted",
+        about: "a file on a volume has other bytes after its engine was upgraded, with all states green",
+    },
+    Wrong {
+        name: "stale-upgraded-map",
+        about: "an engine's upgradedReplicaAddressMap stays filled after its upgrade (longhorn 6762)",
+    },
+    Wrong { name: "old-im-kept", about: "old instance managers stay though nothing runs in them (longhorn 4726)" },
 ];
 
 /// The wrongs that were asked for. Clones share them.

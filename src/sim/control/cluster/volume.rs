@@ -22,7 +22,11 @@ pub(in crate::sim) fn controller() -> Box<dyn Runs> {
     Controller {
         name: "persistentvolume-controller",
         triggers: vec![
-            Trigger::itself(Kind::CLAIM),
+            Trigger::on(Kind::CLAIM, |change, _| {
+                let volume = change.after.text("/spec/volumeName");
+                let released = (change.deleted && !volume.is_empty()).then(|| Key::alone(volume));
+                [change.after.key()].into_iter().chain(released).collect()
+            }),
             Trigger::on(Kind::VOLUME, |change, cache| {
                 let claim = change.after.at("/spec/claimRef");
                 let text = |field: &str| claim[field].as_str().unwrap_or_default();
