@@ -403,11 +403,12 @@ const ECHO: Duration = Duration::from_millis(100);
 /// The first signal asks the run to end, the second to leave at once.
 pub(super) fn signals() -> mpsc::UnboundedReceiver<CancelReason> {
     let (send, receive) = mpsc::unbounded_channel();
+    // They are heard from here on: not only when the task below is first run.
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return receive;
+    };
     tokio::spawn(async move {
-        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        else {
-            return;
-        };
         let mut first: Option<(CancelReason, Stopwatch)> = None;
         loop {
             let by = tokio::select! {
