@@ -201,7 +201,15 @@ impl Stage {
             .flat_map(|kind| self.all(kind))
             .map(|own| format!("{} {} {} {}", own.text("/kind"), own.name(), own.at("/spec"), own.at("/status")))
             .collect();
-        panic!("never: {what}\n{}", all.join("\n"));
+        let told: Vec<String> = self
+            .world
+            .api()
+            .list("events", "default")
+            .into_iter()
+            .map(Object::new)
+            .map(|own| format!("{} {} {}", own.text("/involvedObject/name"), own.text("/reason"), own.text("/message")))
+            .collect();
+        panic!("never: {what}\n{}\n{}", told.join("\n"), all.join("\n"));
     }
 
     pub(super) async fn until_state(&self, volume: &str, state: &str, robustness: &str) {

@@ -191,16 +191,16 @@ async fn a_pod_with_a_claim_gets_a_volume_made_of_the_image_and_keeps_what_it_wr
         .patch(&kind::BACKING_IMAGE, "small", "", json!({"spec": {"diskFileSpecMap": {"d1": {}, "d2": {}, "d3": {}}}}))
         .await;
     stage.image_ready(&["d1", "d2", "d3"]).await;
-    stage
-        .world
-        .api()
-        .put(json!({
-            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "namespace": "default"},
-            "spec": {
-                "storageClassName": "longhorn", "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}},
-            },
-        }))
-        .unwrap();
+    let claim = json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "namespace": "default"},
+        "spec": {
+            "storageClassName": "longhorn", "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    });
+    let asked = http::Request::post("/api/v1/namespaces/default/persistentvolumeclaims");
+    let asked = asked.header("content-type", "application/json").body(claim.to_string().into_bytes()).unwrap();
+    stage.world.client().request::<Value>(asked).await.unwrap();
     stage.world.api().put(serde_json::from_str(POD).unwrap()).unwrap();
     let up = |stage: &Stage| stage.all(&Kind::POD).iter().any(|pod| pod.name() == "app" && pod.is("Ready"));
     stage.until("the pod runs", up).await;
