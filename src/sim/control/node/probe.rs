@@ -82,6 +82,12 @@ impl Probe {
         Ran { good, counts: self.streak >= enough }
     }
 
+    /// Whether it is run out of turn: a kubelet probes a container that is not ready each time it
+    /// looks at the pod (`manualTriggerCh`), and a program that gets ready gives it a reason to look.
+    pub(super) fn is_hastened(&self, ready: Option<bool>) -> bool {
+        self.role == Role::Readiness && self.last == Some(false) && ready == Some(true)
+    }
+
     /// The sentence of its failure's event.
     pub(super) fn complaint(&self, ip: &str) -> String {
         let role = match self.role {

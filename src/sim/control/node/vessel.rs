@@ -318,7 +318,8 @@ impl Vessel {
         };
         let (is_up, dying) = (run.is_up, run.killed.is_some());
         for at in 0..run.probes.len() {
-            if run.probes[at].next > now || !run.runs(&run.probes[at]) {
+            let due = run.probes[at].next <= now || run.probes[at].is_hastened(said.ready);
+            if !due || !run.runs(&run.probes[at]) {
                 continue;
             }
             let ran = run.probes[at].run(health, run.life.serves.as_deref(), now);
