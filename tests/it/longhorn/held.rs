@@ -10,7 +10,9 @@ use super::tape::Tape;
 /// How many seeds, if nobody asks for so many that every chance should come: `just soak-recordings` does.
 const FEW: u64 = 1;
 
-fn compare(scenario: Scenario) {
+/// `known` is how many turns one run makes that were neither recorded nor are listed: fewer is progress, and
+/// belongs into the number; more is a regression. Over many seeds nothing may be left.
+fn compare(scenario: Scenario, known: usize) {
     let asked = std::env::var("LARIAT_SEEDS").ok().map(|seeds| seeds.parse().expect("`LARIAT_SEEDS` is a number"));
     let seeds: u64 = asked.unwrap_or(FEW);
     let mut recorded = Tally::default();
@@ -46,33 +48,29 @@ fn compare(scenario: Scenario) {
         let path = std::path::Path::new(&path).join(format!("{}.md", scenario.name()));
         std::fs::write(path, format!("{}{row}{unexplained}", Compared::HEAD)).expect("the table can be written");
     }
-    assert!(unexplained.is_empty(), "{}{row}\n{unexplained}", Compared::HEAD);
+    let left = if asked.is_none() { known } else { 0 };
+    assert!(unexplained.lines().count() <= left, "{}{row}\n{unexplained}", Compared::HEAD);
 }
 
 #[test]
 fn an_installation_is_as_recorded() {
-    compare(Scenario::Install);
+    compare(Scenario::Install, 0);
 }
 
 #[test]
 fn ten_rounds_are_as_recorded() {
-    compare(Scenario::SameImageForce);
+    compare(Scenario::SameImageForce, 0);
 }
 
-// Takeovers still differ from what was recorded: they are compared when it is asked for.
+// Takeovers still differ from what was recorded: `failed` is seen where the original never showed it, and
+// the wrong pair's files are `unknown` where the original has none.
 
 #[test]
 fn an_upgrade_is_as_recorded() {
-    asked_for(Scenario::Upgrade);
+    compare(Scenario::Upgrade, 4);
 }
 
 #[test]
 fn an_incompatible_pair_is_as_recorded() {
-    asked_for(Scenario::Incompatible);
-}
-
-fn asked_for(scenario: Scenario) {
-    if std::env::var_os("LARIAT_SEEDS").is_some() {
-        compare(scenario);
-    }
+    compare(Scenario::Incompatible, 11);
 }
