@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use ring::digest;
-
+use super::name;
 use crate::sim::net::{Internet, Site};
 
 /// An image at an address.
@@ -62,7 +61,7 @@ pub(super) const PUBLISHED: &[Published] = &[
 impl Published {
     /// The digest that the address publishes.
     pub(super) fn digest(&self) -> String {
-        if self.sha512.is_empty() { sha512(self.url.as_bytes()) } else { self.sha512.to_owned() }
+        if self.sha512.is_empty() { name::sha512(self.url, 128) } else { self.sha512.to_owned() }
     }
 }
 
@@ -83,10 +82,6 @@ pub(super) fn virtual_size(url: &str) -> Option<u64> {
 /// The files in the image at an address.
 pub(super) fn files(url: &str) -> &'static [(&'static str, &'static str)] {
     PUBLISHED.iter().find(|image| image.url == url).map_or(&[], |image| image.files)
-}
-
-fn sha512(bytes: &[u8]) -> String {
-    digest::digest(&digest::SHA512, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::{kind, setting};
 use crate::sim::{Backoff, Cache, Controller, Key, Kind, Object, Round, Runs, Trigger};
@@ -37,16 +36,12 @@ impl Known {
 
     /// A setting's text, its default where there is none.
     pub(super) fn text(&self, name: &str) -> String {
-        let value = self.get(&kind::SETTING, name).map(|setting| setting.text("/value").to_owned());
-        let default = || setting::definition(name).map_or(String::new(), |own| own.default.to_owned());
-        value.filter(|value| !value.is_empty()).unwrap_or_else(default)
+        setting::value(name, self.get(&kind::SETTING, name).as_ref())
     }
 
     /// A setting's number; of one for each data engine the first engine's.
     pub(super) fn number(&self, name: &str) -> i64 {
-        let text = self.text(name);
-        let engines: Option<Value> = serde_json::from_str(&text).ok();
-        engines.as_ref().and_then(|engines| engines["v1"].as_str()).unwrap_or(&text).parse().unwrap_or_default()
+        setting::number(&self.text(name))
     }
 }
 

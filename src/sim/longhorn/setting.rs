@@ -1,5 +1,9 @@
 //! Settings: their defaults, and who may write which value (longhorn-manager `types/setting.go`).
 
+use serde_json::Value;
+
+use crate::sim::Object;
+
 /// One setting.
 pub(super) struct Definition {
     pub(super) name: &'static str,
@@ -84,6 +88,18 @@ pub(super) fn definition(name: &str) -> Option<&'static Definition> {
     SETTINGS.iter().find(|own| own.name == name)
 }
 
+/// The value of a setting as it is known, its default where there is none.
+pub(super) fn value(name: &str, known: Option<&Object>) -> String {
+    let value = known.map(|setting| setting.text("/value")).filter(|value| !value.is_empty());
+    value.or_else(|| definition(name).map(|own| own.default)).unwrap_or_default().to_owned()
+}
+
+/// A value's number; of one for each data engine the first engine's.
+pub(super) fn number(value: &str) -> i64 {
+    let engines: Option<Value> = serde_json::from_str(value).ok();
+    engines.as_ref().and_then(|engines| engines["v1"].as_str()).unwrap_or(value).parse().unwrap_or_default()
+}
+
 /// The name of a setting by its key in the chart's `defaultSettings`: `upgradeChecker` is `upgrade-checker`.
 pub(super) fn name_of(key: &str) -> String {
     key.chars().fold(String::new(), |mut name, letter| {
@@ -110,11 +126,11 @@ impl Definition {
             Rule::Truth if matches!(value, "true" | "false") => Ok(()),
             Rule::Truth => Err(format!("setting {name} value {value} should be true or false")),
             Rule::PerEngine => {
-                let parsed: Option<serde_json::Value> = serde_json::from_str(value).ok();
+                let parsed: Option<Value> = serde_json::from_str(value).ok();
                 let fits = number(value).is_some()
                     || parsed
                         .as_ref()
-                        .and_then(serde_json::Value::as_object)
+                        .and_then(Value::as_object)
                         .is_some_and(|engines| engines.values().all(|value| value.as_str().and_then(number).is_some()));
                 if fits { Ok(()) } else { Err(format!("setting {name} value {value} is invalid")) }
             }
@@ -147,6 +163,12 @@ mod tests {
         for (name, value) in bad {
             assert!(definition(name).is_some_and(|own| own.check(value).is_err()), "{name}={value}");
         }
+    }
+
+    #[test]
+    fn a_number_may_be_one_for_each_engine() {
+        assert_eq!([number("5"), number(r#"{"v1":"3","v2":"4"}"#), number("x")], [5, 3, 0]);
+        assert_eq!(value(REPLENISH_LIMIT, None), "5");
     }
 
     #[test]

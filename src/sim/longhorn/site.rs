@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::kind;
 use super::plant::Plant;
 use super::release::Release;
+use super::{kind, setting};
 use crate::sim::{Cache, Kind, Object, Write};
 
 /// A manager process, as its controllers know it.
@@ -108,17 +108,12 @@ impl Site {
 
     /// A setting's value, its default where there is none.
     pub(super) fn setting(&self, cache: &Cache, name: &str) -> String {
-        let value = cache.get(&kind::SETTING, &self.namespace, name).map(|setting| setting.text("/value").to_owned());
-        let default = || super::setting::definition(name).map_or(String::new(), |own| own.default.to_owned());
-        value.filter(|value| !value.is_empty()).unwrap_or_else(default)
+        setting::value(name, cache.get(&kind::SETTING, &self.namespace, name))
     }
 
     /// A setting's number; of one for each data engine the first engine's.
     pub(super) fn number(&self, cache: &Cache, name: &str) -> i64 {
-        let text = self.setting(cache, name);
-        let engines: Option<Value> = serde_json::from_str(&text).ok();
-        let v1 = engines.as_ref().and_then(|engines| engines["v1"].as_str()).unwrap_or(&text);
-        v1.parse().unwrap_or_default()
+        setting::number(&self.setting(cache, name))
     }
 }
 
@@ -141,9 +136,14 @@ pub(super) fn set_condition(
     message: &str,
     now: Timestamp,
 ) {
+    put_condition(conditions, kind, truth, reason, message, &time(now));
+}
+
+/// The same with the time as objects carry it.
+pub(super) fn put_condition(conditions: &mut Value, kind: &str, truth: bool, reason: &str, message: &str, now: &str) {
     let status = if truth { "True" } else { "False" };
     let before = condition(conditions, kind).filter(|own| own["status"] == status);
-    let since = before.map_or_else(|| time(now).into(), |own| own["lastTransitionTime"].clone());
+    let since = before.map_or_else(|| now.into(), |own| own["lastTransitionTime"].clone());
     let new = json!({
         "lastProbeTime": "", "lastTransitionTime": since, "message": message, "reason": reason, "status": status,
         "type": kind,

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use super::BACKOFF;
 use super::draft::Draft;
 use super::kind;
-use super::post::{Post, text};
+use super::post::Post;
+use super::site::time;
 use super::timing::RESYNC;
 use crate::sim::{Cache, Controller, Key, Object, Round, Runs, Trigger};
 
@@ -98,7 +99,7 @@ fn status(ticket: &Value, volume: &Object, before: Option<&Value>, now: Timestam
     let reason = if here && !fits { "AttachedWithIncompatibleParameters" } else { "" };
     let word = if satisfied { "True" } else { "False" };
     let old = before.map(|own| &own["conditions"][0]).filter(|own| own["status"] == word);
-    let since = old.map_or_else(|| text(now).into(), |own| own["lastTransitionTime"].clone());
+    let since = old.map_or_else(|| time(now).into(), |own| own["lastTransitionTime"].clone());
     json!({
         "id": ticket["id"], "satisfied": satisfied, "generation": ticket["generation"].as_i64().unwrap_or_default(),
         "conditions": [{

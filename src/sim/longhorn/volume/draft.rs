@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::site;
 use crate::sim::{Form, Kind, Object, Write};
 
 /// A copy of an object that a controller changes.
@@ -57,18 +58,8 @@ impl Draft {
 
     /// Sets a condition in Longhorn's own shape; its time of transition moves with its status alone.
     pub(super) fn condition(&mut self, kind: &str, status: bool, reason: &str, message: &str, now: &str) {
-        let status = if status { "True" } else { "False" };
-        let mut all = self.at("/status/conditions").as_array().cloned().unwrap_or_default();
-        let old = all.iter_mut().find(|own| own["type"] == kind);
-        let since = old.as_ref().filter(|own| own["status"] == status).map(|own| own["lastTransitionTime"].clone());
-        let new = serde_json::json!({
-            "type": kind, "status": status, "reason": reason, "message": message, "lastProbeTime": "",
-            "lastTransitionTime": since.unwrap_or_else(|| now.into()),
-        });
-        match old {
-            Some(old) => *old = new,
-            None => all.push(new),
-        }
+        let mut all = self.at("/status/conditions").clone();
+        site::put_condition(&mut all, kind, status, reason, message, now);
         self.set("/status/conditions", all);
     }
 

@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 use super::draft::Draft;
 use super::instance;
 use super::kind;
-use super::post::{Post, text};
+use super::post::Post;
 use super::process::Modes;
+use super::site::time;
 use super::timing::{ENGINE_POLL, RESYNC};
 use super::{BACKOFF, map_of};
 use crate::sim::{Cache, Controller, Key, Object, Round, Runs, Trigger, Write};
@@ -165,7 +166,7 @@ impl Asking<'_> {
         let name = self.draft.name().to_owned();
         let Some(view) = self.post.data.engine(&name) else { return };
         let before: Modes = map_of(self.draft.at("/status/replicaModeMap"));
-        let at = text(self.now);
+        let at = time(self.now);
         for (replica, mode) in &view.modes {
             let was = before.get(replica).map(String::as_str);
             if was == Some(mode) {

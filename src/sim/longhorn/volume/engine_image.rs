@@ -9,7 +9,8 @@ use super::draft::Draft;
 use super::instance_manager::COMPONENT;
 use super::kind;
 use super::name;
-use super::post::{Post, text};
+use super::post::Post;
+use super::site::time;
 use super::timing::{RESYNC, UNUSED_IMAGE};
 use super::{BACKOFF, FINALIZER};
 use crate::sim::{Cache, Controller, Key, Kind, Object, Round, Runs, Trigger, Write};
@@ -84,7 +85,7 @@ fn reconcile(key: &Key, cache: &Cache, post: &mut Post, now: Timestamp) -> Round
     if used > 0 {
         draft.set("/status/noRefSince", "");
     } else if since.is_empty() {
-        draft.set("/status/noRefSince", text(now));
+        draft.set("/status/noRefSince", time(now));
     } else if let Ok(since) = since.parse::<Timestamp>()
         && now.duration_since(since).as_secs() >= UNUSED_IMAGE
         && !is_default
@@ -147,7 +148,7 @@ fn deployed(draft: &mut Draft, cache: &Cache, post: &Post, now: Timestamp) {
     } else {
         ("daemonSet", format!("Engine image is deployed on {count} of {ready} nodes"))
     };
-    draft.condition("ready", whole, reason, &message, &text(now));
+    draft.condition("ready", whole, reason, &message, &time(now));
     draft.set("/status/incompatible", false);
     draft.set("/status/version", tag(&image));
     draft.set("/status/gitCommit", commit(&image));

@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 use super::draft::Draft;
 use super::kind;
 use super::name;
-use super::post::{Post, text};
+use super::post::Post;
 use super::process::{Deed, Life};
+use super::site::time;
 use super::timing::{MANAGER_POLL, RESYNC};
 use super::{BACKOFF, FINALIZER};
 use crate::sim::{Cache, Controller, Key, Kind, Object, Round, Runs, Trigger, Write};
@@ -134,7 +135,7 @@ fn tend(draft: &mut Draft, pod: Option<&Object>, cache: &Cache, post: &Post, now
     {
         draft.set(&format!("/status/{field}"), if new == "running" { number } else { 0 });
     }
-    let at = text(now);
+    let at = time(now);
     draft.condition("NodeReady", !node_down, "", "", &at);
     draft.condition("PodReady", new == "running", reason, "", &at);
     draft.condition("SettingSynced", true, "", "", &at);

@@ -1,6 +1,5 @@
 //! What the volume controllers of one manager process know about their place.
 
-use jiff::Timestamp;
 use serde_json::json;
 
 use super::data::DataPath;
@@ -77,9 +76,4 @@ pub(super) fn disk_of<'a>(cache: &'a Cache, namespace: &'a str, uuid: &str) -> O
         let (name, _) = disks.iter().find(|(_, disk)| disk["diskUUID"] == uuid)?;
         Some((node, name.clone()))
     })
-}
-
-/// A time as Longhorn's own fields carry it.
-pub(super) fn text(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::draft::Draft;
 use super::instance;
 use super::kind;
-use super::post::{Post, disk_of, text};
+use super::post::{Post, disk_of};
+use super::site::time;
 use super::timing::RESYNC;
 use super::{BACKOFF, tags_fit};
 use crate::sim::{Cache, Controller, Form, Key, Object, Round, Runs, Trigger, Write};
@@ -75,14 +76,14 @@ fn reconcile(key: &Key, cache: &Cache, post: &mut Post, now: Timestamp) -> Round
     if let Some(manager) = look.start_in.take() {
         match gate(replica, cache, post) {
             Gate::Open => {
-                draft.condition("WaitForBackingImage", false, "", "", &text(now));
+                draft.condition("WaitForBackingImage", false, "", "", &time(now));
                 if post.data.start_replica(&manager, replica.name(), replica.text("/spec/volumeName")) {
                     draft.set("/status/currentImage", replica.text("/spec/image"));
                     instance::started(&mut draft, &manager, &mut look);
                 }
             }
             Gate::Shut { reason, asks } => {
-                draft.condition("WaitForBackingImage", true, reason, "", &text(now));
+                draft.condition("WaitForBackingImage", true, reason, "", &time(now));
                 writes.extend(asks.map(|own| *own));
             }
         }

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::draft::Draft;
 use super::kind;
-use super::post::{Post, text};
+use super::post::Post;
+use super::site::time;
 use super::timing::RESYNC;
 use super::{BACKOFF, FINALIZER, labels};
 use crate::sim::{Cache, Change, Controller, Key, Kind, Object, Round, Runs, Trigger, Write};
@@ -205,7 +206,7 @@ impl Sync<'_> {
     }
 
     pub(super) fn stamp(&self) -> String {
-        text(self.now)
+        time(self.now)
     }
 
     pub(super) fn tell(&mut self, kind: &'static str, reason: &str, message: String) {
