@@ -15,6 +15,8 @@ mod net;
 
 mod world;
 
+mod guests;
+
 mod fault;
 
 mod embedded;
@@ -32,6 +34,7 @@ pub use control::{
 };
 pub use embedded::Embedded;
 pub use fault::{Fault, FaultError, FaultKind, Parameter, Place, Unit, faults};
+pub use guests::Guests;
 pub use helm::{Chart, Charts, Rendered, Rendering, StandInHelm, Templates};
 pub use net::{Internet, Serving, Site, SiteFault, Troubled};
 pub use world::{Setup, World};

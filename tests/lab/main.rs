@@ -11,6 +11,7 @@ mod live;
 mod order;
 #[path = "../it/order/body/mod.rs"]
 mod order_body;
+mod process;
 mod recorder;
 mod restart;
 mod served;
@@ -38,6 +39,11 @@ fn steadily() -> RwLockReadGuard<'static, ()> {
 /// Waits until no other test needs the API server.
 fn disturbing() -> RwLockWriteGuard<'static, ()> {
     SERVER.blocking_write()
+}
+
+/// As `disturbing`, for tests on a runtime.
+async fn undisturbed() -> RwLockWriteGuard<'static, ()> {
+    SERVER.write().await
 }
 
 /// Waits until no other test has the lab's chart installed; until this is dropped no test stops the API server.

@@ -38,6 +38,14 @@ pub struct Setting {
     pub latency: Span,
 }
 
+impl Setting {
+    /// A process on a real API server: real time, and no latency but the network's.
+    pub fn real(client: kube::Client, agent: &str, seed: u64) -> Self {
+        let latency = Span::exactly(Duration::ZERO);
+        Self { client, clock: Clock::real(), agent: agent.to_owned(), host: String::new(), seed, latency }
+    }
+}
+
 impl fmt::Debug for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Setting").field("agent", &self.agent).field("host", &self.host).finish_non_exhaustive()

@@ -58,9 +58,14 @@ impl fmt::Debug for Machines {
 impl Machines {
     /// Machines of these names, switched on, with nothing on them.
     pub fn new(seed: u64, clock: Clock, names: &[String]) -> Self {
+        Self::numbered(seed, clock, names, 1)
+    }
+
+    /// The same, with the number of the first, which its addresses are made of.
+    pub(in crate::sim) fn numbered(seed: u64, clock: Clock, names: &[String], first: usize) -> Self {
         let machine = |(at, name): (usize, &String)| {
             let machine = Machine {
-                number: at + 1,
+                number: first + at,
                 images: BTreeSet::new(),
                 disk: Volume::default(),
                 pods: BTreeMap::new(),
