@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// How much memory facts may take that are on their way to the journal: what a slow
 /// disk may fall behind before versions are left out and told as a gap.
-const BUDGET: usize = 48 << 20;
+const BUDGET: usize = 24 << 20;
 
 /// Where a recorder's facts go: the inbox of whoever writes the journal.
 ///
