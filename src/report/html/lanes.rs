@@ -230,13 +230,14 @@ impl Drawing<'_> {
         page.element("title", &[], &clean::brief(&said));
         let path = format!("M{} {}v-7H{}v7", px(left), px(y + 11.0), px(right));
         page.void("path", &[("class", &"bracket"), ("d", &path), ("fill", &"none"), ("stroke", &"#444")]);
-        let middle = f64::midpoint(left, right);
+        // It is judged when its window closes; in the middle it looked like a violation's mark.
+        let sign = (right - 14.0).max(f64::midpoint(left, right) - 6.0);
         page.void(
             "use",
             &[
                 ("href", &mark.symbol()),
                 ("class", &"sign"),
-                ("x", &px(middle - 6.0)),
+                ("x", &px(sign)),
                 ("y", &px(y - 4.0)),
                 ("width", &12),
                 ("height", &12),

@@ -94,7 +94,7 @@ fn moments(page: &mut Markup, view: &RunView, row: &CheckRow) {
 }
 
 fn write_moment(page: &mut Markup, view: &RunView, row: &CheckRow, found: &Moment) {
-    page.raw("<p><b>").text(&clean::cut(&proof::what(found), 2_000)).raw("</b></p><p class=\"hint\">");
+    page.raw("<p><b>").prose(&clean::cut(&proof::what(found), 2_000)).raw("</b></p><p class=\"hint\">");
     moment(page, view, found.at);
     page.raw(", ").prose(&clean::brief(&proof::at(view, row, found.at)));
     page.text(&format!("; {}", clean::brief(&proof::source(found)))).raw("</p>");
