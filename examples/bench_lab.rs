@@ -139,12 +139,16 @@ async fn status(api: &Api<DynamicObject>, name: &str, status: Value) {
     api.patch_status(name, &PatchParams::default(), &patch).await.expect("a status can be written");
 }
 
+/// The binary beside this program.
+fn binary() -> Command {
+    let this = std::env::current_exe().expect("this program has a path");
+    Command::new(this.parent().and_then(Path::parent).expect("examples are below the binary").join("lariat"))
+}
+
 /// `lariat run` of one of the plans, with its folder for runs.
 async fn lariat(plan: &str, set: &[String]) -> (ExitStatus, tempfile::TempDir, String) {
     let reports = tempfile::tempdir().expect("a folder can be made");
-    let this = std::env::current_exe().expect("this program has a path");
-    let binary = this.parent().and_then(Path::parent).expect("examples are below the binary").join("lariat");
-    let mut command = Command::new(binary);
+    let mut command = binary();
     command.args(["run", plan, "--context", "lab", "--yes", "--progress", "plain", "--kubeconfig"]).arg(kubeconfig());
     command.arg("--reports").arg(reports.path()).stdin(Stdio::null());
     for set in set {
@@ -266,6 +270,7 @@ async fn latency(client: kube::Client) -> Value {
     let (ended, reports, told) = running.await.expect("it ran");
     watching.abort();
     assert!(ended.success(), "{told}");
+    judge_again(reports.path()).await;
     let recording =
         journal::read(&reports.path().join("latency/latest/events.jsonl")).expect("the journal can be read");
     let mut zero = clock.start();
@@ -319,6 +324,16 @@ async fn latency(client: kube::Client) -> Value {
         report.insert(name.to_owned(), json!({ "p50": at(0.5), "p90": at(0.9), "p99": at(0.99), "most": at(1.0) }));
     }
     Value::Object(report)
+}
+
+/// What the journal says when it is asked something that was not in the plan.
+async fn judge_again(reports: &Path) {
+    let mut judge = binary();
+    judge.args(["judge", "latency", "tests/plans/latency-again.toml", "--color", "never", "--reports"]).arg(reports);
+    let judged = judge.output().await.expect("`just bench-lab` builds the binary");
+    let code = judged.status.code().unwrap_or(-1);
+    println!("\nlariat judge latency tests/plans/latency-again.toml: exit code {code}");
+    print!("{}", String::from_utf8_lossy(&judged.stderr));
 }
 
 /// A watch as anybody would write one.

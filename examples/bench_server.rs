@@ -143,11 +143,11 @@ async fn requests() -> Value {
 async fn hold(objects: usize, watches: usize) -> Value {
     let before = resident();
     let api = Api::new(Options::new());
+    let client = api.client();
     for n in 0..objects {
-        api.put(pod(n)).expect("a pod can be put");
+        ask(&client, "POST", POD_LIST, "application/json", &pod(n)).await;
     }
     let with_objects = resident();
-    let client = api.client();
     let list = Request::get(format!("{POD_LIST}?limit=1")).body(Body::empty()).expect("it is a request");
     let list = client.send(list).await.expect("the server answers").into_body().collect().await;
     let list: Value = serde_json::from_slice(&list.expect("it comes to its end").to_bytes()).expect("it is JSON");
