@@ -95,10 +95,10 @@ where
         && !matches!(reply, Ok(Reply::Watch(_) | Reply::Log(_) | Reply::Exec(_)));
     let mut response = match reply {
         Err(refusal) => refuse(&refusal),
-        Ok(Reply::Json(code, value)) => respond(code, "application/json", value.to_string()),
+        Ok(Reply::Json(code, value)) => respond(code, "application/json", written(&value)),
         Ok(Reply::Yaml(code, value)) => respond(code, "application/yaml", yaml::write(&value)),
         Ok(Reply::Discovery(value)) => {
-            let mut response = respond(200, AGGREGATED, value.to_string());
+            let mut response = respond(200, AGGREGATED, written(&value));
             response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("public"));
             response
         }
@@ -375,6 +375,11 @@ fn refuse(refusal: &Refusal) -> Response<Body> {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
     response
+}
+
+/// A value as it is sent; `Display` would bring it piece by piece.
+fn written(value: &Value) -> String {
+    serde_json::to_string(value).expect("a value is JSON")
 }
 
 /// An answer with a whole body.

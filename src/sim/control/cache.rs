@@ -60,6 +60,12 @@ impl Cache {
         self.drawers.get(&drawer_of(kind))?.objects.get(key)
     }
 
+    /// One object with its kind, by the names that URLs have.
+    pub(super) fn find(&self, group: &str, plural: &str, key: &Key) -> Option<(&Kind, &Object)> {
+        let drawer = self.drawers.get(&format!("{group}/{plural}"))?;
+        Some((drawer.kind.as_ref()?, drawer.objects.get(key)?))
+    }
+
     /// All objects of a kind, by namespace and name.
     pub fn all(&self, kind: &Kind) -> impl Iterator<Item = &Object> {
         self.drawers.get(&drawer_of(kind)).into_iter().flat_map(|drawer| drawer.objects.values())

@@ -32,7 +32,21 @@ impl Object {
 
     /// A value by its JSON pointer, null if it is not there.
     pub fn at(&self, pointer: &str) -> &Value {
-        self.0.pointer(pointer).unwrap_or(NULL)
+        if pointer.contains('~') {
+            return self.0.pointer(pointer).unwrap_or(NULL);
+        }
+        // Without escapes no part of the pointer needs a copy; this is what controllers do most.
+        let mut value = &*self.0;
+        for part in pointer.split('/').skip(1) {
+            let below = match value {
+                Value::Object(map) => map.get(part),
+                Value::Array(list) => part.parse().ok().and_then(|n: usize| list.get(n)),
+                _ => None,
+            };
+            let Some(below) = below else { return NULL };
+            value = below;
+        }
+        value
     }
 
     /// A text by its JSON pointer, empty if it is not there.

@@ -104,3 +104,30 @@ async fn a_stale_update_is_refused() {
          kind: \"configmaps\", uid: \"\", causes: [], retry_after_seconds: 0 }) })",
     );
 }
+
+/// What a chart's pod says of resources, probes and ports is filled in once, and a label
+/// can then be changed.
+#[tokio::test(start_paused = true)]
+async fn a_pod_of_a_chart_can_be_labelled() {
+    let api = Api::new(Options::new());
+    let pods = pods(&api);
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {"name": "a"},
+        "spec": {
+            "nodeName": "n1",
+            "containers": [{
+                "name": "main", "image": "db:1",
+                "ports": [{"name": "http", "containerPort": 8080}],
+                "readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}},
+                "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}},
+                "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+            }],
+            "volumes": [{"name": "data", "emptyDir": {}}],
+        },
+    }))
+    .unwrap();
+    let created = pods.create(&PostParams::default(), &pod).await.unwrap();
+    let label = Patch::Merge(json!({"metadata": {"labels": {"round": "1"}}}));
+    let labelled = pods.patch("a", &PatchParams::default(), &label).await.unwrap();
+    assert_eq!(json!(labelled.spec), json!(created.spec));
+}

@@ -44,6 +44,13 @@ fn key_of(kind: &Kind, object: &Object) -> Key {
     Key::new(format!("{}/{}/{}", kind.group, kind.plural, object.namespace()), object.name())
 }
 
+/// What a key is about.
+fn named<'a>(key: &Key, cache: &'a Cache) -> Option<(&'a Kind, &'a Object)> {
+    let mut names = key.namespace.splitn(3, '/');
+    let (group, plural, namespace) = (names.next()?, names.next()?, names.next()?);
+    cache.find(group, plural, &Key::new(namespace, &key.name))
+}
+
 fn queues(change: &Change, cache: &Cache) -> Vec<Key> {
     let object = &change.after;
     let kind = cache.kind_of(object.text("/apiVersion"), object.text("/kind"));
@@ -71,8 +78,7 @@ fn queues(change: &Change, cache: &Cache) -> Vec<Key> {
 }
 
 fn reconcile(key: &Key, cache: &Cache, (): &mut (), _: Timestamp) -> Round {
-    let found = cache.everything().find(|(kind, object)| key_of(kind, object) == *key);
-    let Some((kind, object)) = found else {
+    let Some((kind, object)) = named(key, cache) else {
         return Round::idle();
     };
     if object.is_terminating() && object.has_finalizer(ORPHAN) {
