@@ -359,6 +359,12 @@ impl Office {
     }
 }
 
+/// Whether a creation was refused because its namespace is being deleted (`NamespaceTerminatingCause`).
+fn is_in_terminating_namespace(status: &kube::core::Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
+}
+
 /// What writes for one controller.
 struct Hand {
     office: Arc<Office>,
@@ -401,6 +407,8 @@ impl Hand {
                 Ok(revision.filter(|_| write.kind != Kind::EVENT))
             }
             Err(kube::Error::Api(status)) if write.forgives(status.code) => Ok(None),
+            // In a namespace that is on its way out nothing is made; no controller minds.
+            Err(kube::Error::Api(status)) if write.creates() && is_in_terminating_namespace(&status) => Ok(None),
             // An event that gets lost is lost, as with the real recorder.
             Err(_) if matches!(write.act, Act::Event { .. }) => Ok(None),
             Err(error) => Err(error),

@@ -184,6 +184,11 @@ impl Write {
         Some(event)
     }
 
+    /// Whether it makes something.
+    pub(super) fn creates(&self) -> bool {
+        matches!(self.act, Act::Create { .. })
+    }
+
     /// The same event, about a field of the object such as `spec.containers{db}`.
     #[must_use]
     pub fn about_field(mut self, path: String) -> Self {

@@ -42,6 +42,9 @@ fn reconcile(key: &Key, cache: &Cache, (): &mut (), _: Timestamp) -> Round {
     };
     let mut left = false;
     let mut writes = Vec::new();
+    // Pods go first, and everything else only when they are gone (`OrderedNamespaceDeletion`, on since
+    // v1.34): a network policy, say, protects them to their end.
+    let pods = cache.within(&Kind::POD, &key.name).next().is_some();
     for (kind, object) in cache.everything().filter(|(kind, object)| kind.namespaced && object.namespace() == key.name)
     {
         // Kinds that are shown twice, as events are, need one deletion.
@@ -49,6 +52,9 @@ fn reconcile(key: &Key, cache: &Cache, (): &mut (), _: Timestamp) -> Round {
             continue;
         }
         left = true;
+        if pods && !(kind.group.is_empty() && kind.plural == "pods") {
+            continue;
+        }
         if !object.is_terminating() {
             writes.push(Write::delete(kind, object).with_propagation("Background"));
         }

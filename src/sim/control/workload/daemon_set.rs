@@ -61,17 +61,13 @@ fn reconcile(key: &Key, cache: &Cache, (): &mut (), now: Timestamp) -> Round {
     if deeds.is_empty() && set.text("/spec/updateStrategy/type") == "RollingUpdate" {
         deeds = sync.roll();
     }
-    let acted = !deeds.is_empty();
+    let made = deeds.iter().filter(|deed| deed.creates()).count();
     writes.extend(deeds);
     let hashes: Vec<&str> = pods.iter().filter_map(|pod| pod.label(HASH)).collect();
     let limit = set.number("/spec/revisionHistoryLimit").unwrap_or(10);
     writes.extend(history.cleaned(limit, |hash| hashes.contains(&hash)));
     let min_ready = set.count("/spec/minReadySeconds");
-    // The status is told of what is known: what was just done shows in the next round.
-    writes.extend(
-        status_write(&Kind::DAEMON_SET, set, sync.status())
-            .filter(|_| !acted || set.count("/status/observedGeneration") < set.generation()),
-    );
+    writes.extend(status_write(&Kind::DAEMON_SET, set, sync.status(made)));
     let mut round = Round::writes(writes);
     round.again = next_available(pods, min_ready, now);
     round
@@ -281,7 +277,8 @@ impl Sync<'_> {
         [Write::delete(&Kind::POD, pod), told_deleted(self.set, pod)]
     }
 
-    fn status(&self) -> Value {
+    /// The status is written after each round, of what is known by then: of what the round has made too.
+    fn status(&self, made: usize) -> Value {
         let (mut current, mut ready, mut available, mut updated, mut misplaced) = (0, 0, 0, 0, 0);
         for node in self.nodes {
             let mut pods: Vec<&&Object> = node.pods.iter().collect();
@@ -297,6 +294,9 @@ impl Sync<'_> {
             updated += i64::from(self.is_new(pod));
         }
         let desired = self.desired();
+        let made = i64::try_from(made).unwrap_or_default();
+        current += made;
+        updated += made;
         let mut status = json!({
             "currentNumberScheduled": current, "numberMisscheduled": misplaced, "desiredNumberScheduled": desired,
             "numberReady": ready, "observedGeneration": self.set.generation(),

@@ -69,7 +69,9 @@ fn reconcile(key: &Key, cache: &Cache, (): &mut (), now: Timestamp) -> Round {
     if writes.is_empty() {
         writes.extend(sync.clean());
     }
-    writes.extend(sync.told(created.as_deref()));
+    // A set that was made is told of once its condition is written; whatever else was done is told at once.
+    let at = if created.is_some() { writes.len().min(1) } else { writes.len() };
+    writes.splice(at..at, sync.told(created.as_deref()));
     let mut round = Round::writes(writes);
     if let Some(at) = sync.deadline() {
         round = round.look_at(now, at);
@@ -330,38 +332,38 @@ impl Sync<'_> {
     }
 
     fn status(&self, created: Option<&str>) -> Value {
+        if created.is_some() {
+            // Of a set that was just made only the condition is told; the counts follow when it has been seen.
+            let mut status = self.deployment.at("/status").clone();
+            if status.is_null() {
+                status = json!({});
+            }
+            let conditions = self.conditions(created, (0, 0, 0, 0));
+            if !conditions.is_empty() {
+                status["conditions"] = conditions.into();
+            }
+            return status;
+        }
         let sum = |field: &str| self.sum(|set| set.count(field));
         let total = sum("/status/replicas");
         let (ready, available) = (sum("/status/readyReplicas"), sum("/status/availableReplicas"));
         let updated = self.new.map_or(0, |set| set.count("/status/replicas"));
         let wanted_now = self.sum(replicas);
-        let observed = if created.is_some() {
-            self.deployment.number("/status/observedGeneration")
-        } else {
-            Some(self.deployment.generation())
-        };
         let mut status = json!({});
         let mut set = |field: &str, count: i64| {
             if count != 0 {
                 status[field] = count.into();
             }
         };
-        set("observedGeneration", observed.unwrap_or_default());
+        set("observedGeneration", self.deployment.generation());
         set("replicas", total);
         set("updatedReplicas", updated);
         set("readyReplicas", ready);
         set("availableReplicas", available);
-        set(
-            "unavailableReplicas",
-            if created.is_some() {
-                self.deployment.count("/status/unavailableReplicas")
-            } else {
-                (wanted_now - available).max(0)
-            },
-        );
+        set("unavailableReplicas", (wanted_now - available).max(0));
         let collisions = self.deployment.number("/status/collisionCount");
         set("collisionCount", collisions.unwrap_or_default());
-        let conditions = self.conditions(created, (total, updated, ready, available));
+        let conditions = self.conditions(None, (total, updated, ready, available));
         if !conditions.is_empty() {
             status["conditions"] = conditions.into();
         }

@@ -138,18 +138,18 @@ impl Sync<'_> {
             conditions.iter().any(|own| own["type"] == "FailureTarget" || own["type"] == "SuccessCriteriaMet");
         let mut again = None;
         let mut stops = suspended;
+        let mut told = None;
         if let Some((kind, interim, reason, message)) = &verdict {
             stops = true;
             self.condition(&mut conditions, interim, reason, message);
             // The last word comes when everything is counted and nothing runs any more.
             if lost.is_empty() && won.is_empty() && active.is_empty() && settled {
                 self.condition(&mut conditions, kind, reason, message);
-                let event = if *kind == "Complete" {
+                told = Some(if *kind == "Complete" {
                     Write::event(job, "Normal", "Completed", "Job completed")
                 } else {
                     Write::event(job, "Warning", reason, *message)
-                };
-                writes.push(event);
+                });
             }
         }
         let mut count = size(&active);
@@ -179,6 +179,8 @@ impl Sync<'_> {
         succeeded = succeeded.max(0);
         let status = self.status(&conditions, (count, failed, succeeded), &lost, &won, stops);
         writes.extend(status_write(&Kind::JOB, job, status));
+        // Its end is told when it is written down.
+        writes.extend(told);
         let mut round = Round::writes(writes);
         if let Some(again) = again {
             round = round.look_again(again);

@@ -46,12 +46,9 @@ fn reconcile(key: &Key, cache: &Cache, (): &mut (), now: Timestamp) -> Round {
     pods.sort_by_key(|(at, _)| *at);
     let sync = Sync { set, name: &history.name, pods, now };
     let mut writes = history.writes.clone();
-    let deeds = sync.act(cache);
-    let acted = !deeds.is_empty();
-    writes.extend(deeds);
-    if !acted || set.count("/status/observedGeneration") < set.generation() {
-        writes.extend(status_write(&Kind::STATEFUL_SET, set, sync.status()));
-    }
+    writes.extend(sync.act(cache));
+    // Of the pods as they were when the round began: what it did shows in the next one.
+    writes.extend(status_write(&Kind::STATEFUL_SET, set, sync.status()));
     let mut used: Vec<String> = sync.pods.iter().filter_map(|(_, pod)| pod.label(HASH)).map(str::to_owned).collect();
     used.push(sync.current());
     let limit = set.number("/spec/revisionHistoryLimit").unwrap_or(10);
@@ -213,8 +210,11 @@ impl Sync<'_> {
         let living = |pod: &Object| !pod.is_terminating() && !is_over(pod);
         let updated = count(&|pod| living(pod) && pod.label(HASH) == Some(self.name));
         let total = count(&|_| true);
-        let ready = count(&|pod| pod.text("/status/phase") == "Running" && pod.is("Ready"));
-        let available = count(&|pod| self.is_healthy(pod));
+        let runs = |pod: &Object| pod.text("/status/phase") == "Running";
+        let ready = count(&|pod| runs(pod) && pod.is("Ready"));
+        // One that is on its way out is available for as long as it is ready.
+        let min_ready = self.set.count("/spec/minReadySeconds");
+        let available = count(&|pod| runs(pod) && is_available(pod, min_ready, self.now));
         let wanted = self.replicas();
         // The new revision becomes the current one when all pods are of it and ready.
         let done = updated == wanted && total == wanted && ready == wanted;
