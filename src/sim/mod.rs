@@ -29,8 +29,8 @@ pub use api::{
 };
 pub use control::{
     Afflicted, Ailment, Anywhere, Attach, Backoff, Behaviour, Bell, Cache, Chance, Change, Controller, File, Form,
-    Image, Key, Kind, Life, Machines, Object, OnTerm, PROVISIONER, PodFilter, Process, Round, Runs, Setting, Span,
-    Start, Switch, Trigger, Trouble, Volume, Watches, Write, kubelet, sha256, timing,
+    Image, Key, Kind, Life, Machines, Object, OnTerm, PROVISIONER, Pace, PodFilter, Process, Round, Runs, Setting,
+    Span, Start, Switch, Trigger, Trouble, Volume, Watches, Write, kubelet, sha256, timing,
 };
 pub use embedded::Embedded;
 pub use fault::{Fault, FaultError, FaultKind, Parameter, Place, Unit, faults};

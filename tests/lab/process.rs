@@ -45,7 +45,7 @@ fn reconcile(key: &Key, cache: &Cache, made: &mut Made, _: jiff::Timestamp) -> R
         });
         let note = json!({"metadata": {"annotations": {"made": made.to_string()}}});
         return Round::writes(vec![
-            Write::create(&Kind::CONFIG_MAP, object).telling(original, "Copied", "Made "),
+            Write::create(&Kind::CONFIG_MAP, object).telling(original, "Copied", "Made {}"),
             Write::patch(&Kind::CONFIG_MAP, key.clone(), Form::Merge, note),
         ]);
     };

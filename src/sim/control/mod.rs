@@ -52,4 +52,4 @@ pub(in crate::sim) use node::{node_object, ring};
 pub use object::Object;
 pub use process::{Bell, Process, Setting};
 pub use queue::Backoff;
-pub use write::{Form, Write};
+pub use write::{Form, Pace, Write};

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
@@ -18,8 +19,9 @@ use super::controller::{Runs, Trigger, Watches};
 use super::key::Key;
 use super::kind::Kind;
 use super::queue::Queue;
+use super::timing;
 use super::watch::{Following, Word, discover};
-use super::write::{Act, Write, request};
+use super::write::{Act, Pace, Write, request};
 
 /// What a process is given.
 #[derive(Clone)]
@@ -197,7 +199,9 @@ async fn run(office: Arc<Office>, desks: Arc<Vec<Arc<Desk>>>, controllers: Vec<B
         tasks.spawn(discover(client, agent, sender.clone()));
     }
     for (desk, controller) in desks.iter().zip(controllers) {
-        tasks.spawn(work(office.clone(), desk.clone(), controller));
+        let (events, told) = mpsc::unbounded_channel();
+        tasks.spawn(record(office.clone(), desk.name, told));
+        tasks.spawn(work(office.clone(), desk.clone(), controller, events));
     }
     office.synced.send_replace(missing.is_empty());
     while let Some(word) = inbox.recv().await {
@@ -250,13 +254,14 @@ async fn run(office: Arc<Office>, desks: Arc<Vec<Arc<Desk>>>, controllers: Vec<B
 }
 
 /// One controller's life: takes keys from its queue, one at a time.
-async fn work(office: Arc<Office>, desk: Arc<Desk>, mut controller: Box<dyn Runs>) {
+async fn work(office: Arc<Office>, desk: Arc<Desk>, mut controller: Box<dyn Runs>, recorder: Recorder) {
     let Setting { agent, host, seed, clock, .. } = office.setting.clone();
     let mut hand = Hand {
         office: office.clone(),
         component: desk.name,
         chance: Chance::of(seed, &format!("{agent}/{host}/{}", desk.name)),
         events: BTreeMap::new(),
+        recorder,
     };
     let mut owed: BTreeMap<Key, Vec<(Kind, u64)>> = BTreeMap::new();
     // An error is the end of the process, and of this task with it.
@@ -296,14 +301,16 @@ async fn work(office: Arc<Office>, desk: Arc<Desk>, mut controller: Box<dyn Runs
         };
         let mut written = Vec::new();
         let mut refused = false;
-        for write in &round.writes {
-            match hand.perform(write).await {
-                Ok(Some(revision)) => written.push((write.kind.clone(), revision)),
-                Ok(None) => {}
-                Err(_) => {
-                    refused = true;
-                    break;
+        for together in batches(&round.writes) {
+            for (write, answer) in together.iter().zip(hand.perform(together).await) {
+                match answer {
+                    Ok(Some(revision)) => written.push((write.kind.clone(), revision)),
+                    Ok(None) => {}
+                    Err(_) => refused = true,
                 }
+            }
+            if refused {
+                break;
             }
         }
         if controller.awaits_own_writes() && !written.is_empty() {
@@ -365,6 +372,72 @@ fn is_in_terminating_namespace(status: &kube::core::Status) -> bool {
     causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
 }
 
+/// The events of a controller, on their way to the server one after another.
+type Recorder = mpsc::UnboundedSender<http::Request<Vec<u8>>>;
+
+/// Tells a controller's events beside its work, as client-go's recorder does. One that gets lost is lost.
+async fn record(office: Arc<Office>, component: &str, mut told: mpsc::UnboundedReceiver<http::Request<Vec<u8>>>) {
+    let Setting { client, agent, host, seed, latency, .. } = office.setting.clone();
+    let mut chance = Chance::of(seed, &format!("{agent}/{host}/{component}/recorder"));
+    while let Some(event) = told.recv().await {
+        if latency != Span::exactly(Duration::ZERO) {
+            sleep(chance.draw(timing::RECORDED)).await;
+        }
+        let _ = client.request::<Value>(event).await;
+    }
+}
+
+/// What of a round's writes is done at once.
+fn batches(writes: &[Write]) -> Vec<&[Write]> {
+    let mut batches = Vec::new();
+    let (mut from, mut size) = (0, 1);
+    while from < writes.len() {
+        let pace = writes[from].pace;
+        let alike = writes[from..].iter().take_while(|write| write.pace == pace).count();
+        let goes_on = from > 0 && pace == Pace::SlowStart && writes[from - 1].pace == pace;
+        size = if goes_on { size * 2 } else { 1 };
+        let end = from
+            + match pace {
+                Pace::Alone => 1,
+                Pace::AtOnce => alike,
+                Pace::SlowStart => alike.min(size),
+            };
+        batches.push(&writes[from..end]);
+        from = end;
+    }
+    batches
+}
+
+/// Carries one write out; the answer is what the server says, nothing where a refusal is as good.
+async fn ask(
+    office: &Office,
+    write: &Write,
+    latency: Duration,
+    request: http::Request<Vec<u8>>,
+) -> Result<Option<Value>, kube::Error> {
+    let Setting { client, agent, .. } = &office.setting;
+    if !latency.is_zero() {
+        sleep(latency).await;
+    }
+    if let Some((path, uid)) = &write.unless {
+        match client.request::<Value>(self::request("GET", path, agent, "", Vec::new())).await {
+            Ok(object) if object["metadata"]["uid"] == uid.as_str() => return Ok(None),
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => return Err(error),
+        }
+    }
+    match client.request::<Value>(request).await {
+        Ok(object) => Ok(Some(object)),
+        Err(kube::Error::Api(status)) if write.forgives(status.code) => Ok(None),
+        // In a namespace that is on its way out nothing is made; no controller minds.
+        Err(kube::Error::Api(status)) if write.creates() && is_in_terminating_namespace(&status) => Ok(None),
+        // An event that gets lost is lost, as with the real recorder.
+        Err(_) if matches!(write.act, Act::Event { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// What writes for one controller.
 struct Hand {
     office: Arc<Office>,
@@ -372,47 +445,39 @@ struct Hand {
     chance: Chance,
     /// The events told so far, by what they say: the name of each and how often it was told.
     events: BTreeMap<(String, String, String), (Key, u64)>,
+    recorder: Recorder,
 }
 
 impl Hand {
-    /// Carries a write out; the answer is the revision that it made, if it says one.
-    async fn perform(&mut self, write: &Write) -> Result<Option<u64>, kube::Error> {
-        let setting = &self.office.setting;
-        let latency = self.chance.draw(setting.latency);
-        if !latency.is_zero() {
-            sleep(latency).await;
+    /// Carries writes out at once; each answer is the revision that was made, if it says one.
+    async fn perform(&mut self, writes: &[Write]) -> Vec<Result<Option<u64>, kube::Error>> {
+        let mut wishes = Vec::new();
+        for write in writes {
+            let latency = (0..=write.questions).map(|_| self.chance.draw(self.office.setting.latency)).sum();
+            let request = match write.request(&self.office.setting.agent) {
+                Some(request) => request,
+                None => self.event(write),
+            };
+            wishes.push((write, latency, request));
         }
-        if let Some((path, uid)) = &write.unless {
-            match setting.client.request::<Value>(request("GET", path, &setting.agent, "", Vec::new())).await {
-                Ok(object) if object["metadata"]["uid"] == uid.as_str() => return Ok(None),
-                Ok(_) => {}
-                Err(kube::Error::Api(status)) if status.code == 404 => {}
-                Err(error) => return Err(error),
+        let office = self.office.clone();
+        let asked = wishes.into_iter().map(|(write, latency, request)| ask(&office, write, latency, request));
+        let answers = join_all(asked).await;
+        let mut revisions = Vec::new();
+        for (write, answer) in writes.iter().zip(answers) {
+            if let Ok(Some(object)) = &answer
+                && let Some(event) = write.told(object["metadata"]["name"].as_str().unwrap_or_default())
+            {
+                let event = self.event(&event);
+                // A recorder that is gone is gone with the whole process.
+                let _ = self.recorder.send(event);
             }
+            revisions.push(answer.map(|object| {
+                let revision = object?["metadata"]["resourceVersion"].as_str()?.parse().ok();
+                revision.filter(|_| write.kind != Kind::EVENT)
+            }));
         }
-        let setting = &self.office.setting;
-        let request = match write.request(&setting.agent) {
-            Some(request) => request,
-            None => self.event(write),
-        };
-        let answer = self.office.setting.client.request::<Value>(request).await;
-        match answer {
-            Ok(object) => {
-                if let Some(event) = write.told(object["metadata"]["name"].as_str().unwrap_or_default()) {
-                    let told = self.event(&event);
-                    // An event that gets lost is lost, as with the real recorder.
-                    let _ = self.office.setting.client.request::<Value>(told).await;
-                }
-                let revision = object["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse().ok());
-                Ok(revision.filter(|_| write.kind != Kind::EVENT))
-            }
-            Err(kube::Error::Api(status)) if write.forgives(status.code) => Ok(None),
-            // In a namespace that is on its way out nothing is made; no controller minds.
-            Err(kube::Error::Api(status)) if write.creates() && is_in_terminating_namespace(&status) => Ok(None),
-            // An event that gets lost is lost, as with the real recorder.
-            Err(_) if matches!(write.act, Act::Event { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+        revisions
     }
 
     /// The request that tells an event, or counts it once more.

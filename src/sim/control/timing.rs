@@ -10,6 +10,10 @@ use super::chance::Span;
 /// A write, from its wish to the server's answer: lab, 2 to 6 ms with etcd on the same machine.
 pub const WRITE: Span = Span::millis(2, 6);
 
+/// An event, from what it tells of to the server; those of one controller go one after another. Lab: it
+/// comes before the same controller's next write.
+pub const RECORDED: Span = Span::millis(1, 2);
+
 /// Pulling an image that no node has: this project's choice (design, "Ready after 1–3 s" for what nobody registered).
 pub const PULL: Span = Span::millis(600, 1_800);
 

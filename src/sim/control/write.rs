@@ -15,8 +15,12 @@ pub struct Write {
     pub(super) act: Act,
     /// Codes that are as good as success, such as 404 for a deletion.
     forgives: &'static [u16],
-    /// An event to tell once it is done; the name of what was written is added to its message.
+    /// An event to tell once it is done; `{}` in its message is the name of what was written.
     pub(super) tells: Option<Box<Write>>,
+    /// How it goes together with its neighbours in a round.
+    pub(super) pace: Pace,
+    /// How many questions are asked before, each of which takes as long as a write.
+    pub(super) questions: u32,
     /// Not done if an object of this uid is at this path: asked right before, whatever the cache says.
     pub(super) unless: Option<(String, String)>,
 }
@@ -42,6 +46,11 @@ pub(super) enum Act {
         key: Key,
         options: Value,
     },
+    /// The deletion of all objects of a kind in a namespace.
+    Clear {
+        namespace: String,
+        options: Value,
+    },
     Post {
         key: Key,
         part: &'static str,
@@ -54,6 +63,18 @@ pub(super) enum Act {
         reason: String,
         message: String,
     },
+}
+
+/// How a write goes together with its neighbours of the same pace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// One after another.
+    #[default]
+    Alone,
+    /// All of them at once.
+    AtOnce,
+    /// One, then two, then four: as controllers make pods (`slowStartBatch`), so that a refusal is met early.
+    SlowStart,
 }
 
 /// How a patch is to be understood.
@@ -69,7 +90,7 @@ pub enum Form {
 
 impl Write {
     fn of(kind: &Kind, act: Act) -> Self {
-        Self { kind: kind.clone(), act, forgives: &[], tells: None, unless: None }
+        Self { kind: kind.clone(), act, forgives: &[], tells: None, pace: Pace::Alone, questions: 0, unless: None }
     }
 
     /// Creates an object, in the namespace that its metadata names.
@@ -104,6 +125,12 @@ impl Write {
     pub fn delete(kind: &Kind, object: &Object) -> Self {
         let options = json!({"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": object.uid()}});
         Self::of(kind, Act::Delete { key: object.key(), options }).forgiving(&[404, 409])
+    }
+
+    /// Deletes all objects of a kind in a namespace. That there is no such deletion of a kind is well.
+    pub(super) fn clear(kind: &Kind, namespace: &str) -> Self {
+        let options = json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"});
+        Self::of(kind, Act::Clear { namespace: namespace.to_owned(), options }).forgiving(&[404, 405])
     }
 
     /// The same deletion with a grace period.
@@ -167,8 +194,22 @@ impl Write {
         self
     }
 
-    /// The same write, after which an event is told of what was written by its name, as in
-    /// `Created pod: web-x7k2p`: only the server knows a generated name.
+    /// The same write, together with its neighbours in a round.
+    #[must_use]
+    pub fn paced(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
+    }
+
+    /// The same write, with so many questions asked before it.
+    #[must_use]
+    pub fn asking(mut self, questions: u32) -> Self {
+        self.questions = questions;
+        self
+    }
+
+    /// The same write, after which an event is told while the controller goes on. `{}` in its message is
+    /// the name of what was written, as in `Created pod: web-x7k2p`: only the server knows a generated one.
     #[must_use]
     pub fn telling(mut self, about: &Object, reason: &str, message: &str) -> Self {
         self.tells = Some(Box::new(Self::event(about, "Normal", reason, message)));
@@ -179,7 +220,7 @@ impl Write {
     pub(super) fn told(&self, name: &str) -> Option<Self> {
         let mut event = Self::clone(self.tells.as_ref()?);
         if let Act::Event { message, .. } = &mut event.act {
-            message.push_str(name);
+            *message = message.replace("{}", name);
         }
         Some(event)
     }
@@ -221,6 +262,9 @@ impl Write {
                 ("PATCH", format!("{}{part}", self.kind.object(key)), form.content_type(), body)
             }
             Act::Delete { key, options } => ("DELETE", self.kind.object(key), "application/json", options),
+            Act::Clear { namespace, options } => {
+                ("DELETE", self.kind.collection(namespace), "application/json", options)
+            }
             Act::Post { key, part, body } => {
                 ("POST", format!("{}{part}", self.kind.object(key)), "application/json", body)
             }

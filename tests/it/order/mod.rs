@@ -1,4 +1,5 @@
-//! The embedded cluster's controllers held to the real ones: what always came first on the lab comes first here.
+//! The embedded controllers held to the real ones: in which order things happen.
 
 pub(crate) mod body;
+mod decided;
 mod embedded;

@@ -1,7 +1,7 @@
 //! The garbage collector: what nobody owns any more goes, and owners that wait for it.
 //!
 //! After `pkg/controller/garbagecollector` of v1.34. Before it deletes something for want of
-//! an owner it asks the server for that owner, as the real one does.
+//! an owner it asks the server for both, as the real one does.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::super::key::Key;
 use super::super::kind::Kind;
 use super::super::object::Object;
 use super::super::queue::Backoff;
-use super::super::write::{Form, Write};
+use super::super::write::{Form, Pace, Write};
 
 const FOREGROUND: &str = "foregroundDeletion";
 const ORPHAN: &str = "orphan";
@@ -122,7 +122,7 @@ fn reconcile(key: &Key, cache: &Cache, (): &mut (), _: Timestamp) -> Round {
                 return Round::idle();
             };
             let namespace = if owner.namespaced { object.namespace() } else { "" };
-            let delete = Write::delete(kind, object).with_propagation("Background");
+            let delete = Write::delete(kind, object).with_propagation("Background").asking(2);
             Round::writes(vec![delete.unless_there(owner, &Key::new(namespace, text("name")), text("uid"))])
         }
     }
@@ -148,7 +148,7 @@ fn has_other_owner(object: &Object, than: &Object, cache: &Cache) -> bool {
 /// Deletes a dependent of something that is deleted in the foreground; so is it, if something depends on it.
 fn away(kind: &Kind, object: &Object, cache: &Cache) -> Write {
     let policy = if dependents(object, cache).next().is_some() { "Foreground" } else { "Background" };
-    Write::delete(kind, object).with_propagation(policy)
+    Write::delete(kind, object).with_propagation(policy).asking(2).paced(Pace::AtOnce)
 }
 
 fn without(kind: &Kind, object: &Object, gone: &[&str]) -> Write {
@@ -167,5 +167,5 @@ fn unmarked(kind: &Kind, object: &Object, finalizer: &str) -> Write {
     let body = json!({"metadata": {
         "uid": object.uid(), "resourceVersion": object.at("/metadata/resourceVersion"), "finalizers": left,
     }});
-    Write::patch(kind, object.key(), Form::Merge, body).forgiving(&[404])
+    Write::patch(kind, object.key(), Form::Merge, body).asking(1).forgiving(&[404])
 }

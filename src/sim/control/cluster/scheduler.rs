@@ -107,7 +107,6 @@ fn reconcile(key: &Key, cache: &Cache, memory: &mut Memory, now: Timestamp) -> R
     if let Some((_, _, node)) = fits.into_iter().min() {
         memory.assumed.insert(pod.uid().to_owned(), node.to_owned());
         let text = format!("Successfully assigned {key} to {node}");
-        // A binding has no name that would be added to the text.
         let bind = Write::bind(pod, node).forgiving(&[404, 409]).telling(pod, "Scheduled", &text);
         return Round::writes(vec![bind]);
     }

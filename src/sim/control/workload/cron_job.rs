@@ -105,7 +105,7 @@ fn job(cron: &Object, due: Timestamp) -> Write {
     metadata["annotations"]["batch.kubernetes.io/cronjob-scheduled-timestamp"] = text(due).into();
     metadata["ownerReferences"] = json!([Kind::CRON_JOB.owner(cron.name(), cron.uid())]);
     Write::create(&Kind::JOB, json!({"metadata": metadata, "spec": template["spec"]}))
-        .telling(cron, "SuccessfulCreate", "Created job ")
+        .telling(cron, "SuccessfulCreate", "Created job {}")
         .forgiving(&[409])
 }
 

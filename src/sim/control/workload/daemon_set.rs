@@ -16,7 +16,7 @@ use super::super::queue::Backoff;
 use super::super::select;
 use super::super::write::Write;
 use super::pods::{
-    controller_of, from_template, is_available, is_over, next_available, scaled, status_write, told_deleted,
+    controller_of, from_template, is_available, is_over, made, next_available, scaled, status_write, taken_away,
 };
 use super::revision::{HASH, history};
 
@@ -174,7 +174,7 @@ impl Sync<'_> {
             }
             if !node.stays {
                 for pod in node.pods.iter().filter(|pod| !pod.is_terminating()) {
-                    writes.extend(self.stop(pod));
+                    writes.push(self.stop(pod));
                 }
                 continue;
             }
@@ -184,7 +184,7 @@ impl Sync<'_> {
                     let text =
                         format!("Found failed daemon pod {} on node {}, will try to kill it", pod.key(), node.name);
                     writes.push(Write::event(self.set, "Warning", "FailedDaemonPod", text));
-                    writes.extend(self.stop(pod));
+                    writes.push(self.stop(pod));
                 } else {
                     living.push(pod);
                 }
@@ -193,7 +193,7 @@ impl Sync<'_> {
             let allowed = if self.surge() > 0 { self.beside(&living) } else { 1 };
             living.sort_by_key(|pod| (!pod.is("Ready"), pod.created(), pod.name().to_owned()));
             for pod in living.into_iter().skip(allowed) {
-                writes.extend(self.stop(pod));
+                writes.push(self.stop(pod));
             }
         }
         writes
@@ -257,7 +257,7 @@ impl Sync<'_> {
         starts.extend(could_start.into_iter().take(some(surge - surging)));
         let mut writes: Vec<Write> = starts.into_iter().map(|node| self.start(node)).collect();
         for pod in must {
-            writes.extend(self.stop(pod));
+            writes.push(self.stop(pod));
         }
         writes
     }
@@ -270,11 +270,11 @@ impl Sync<'_> {
         let only = json!([{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}]);
         pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] =
             json!({"nodeSelectorTerms": only});
-        Write::create(&Kind::POD, pod).telling(self.set, "SuccessfulCreate", "Created pod: ")
+        made(self.set, pod)
     }
 
-    fn stop(&self, pod: &Object) -> [Write; 2] {
-        [Write::delete(&Kind::POD, pod), told_deleted(self.set, pod)]
+    fn stop(&self, pod: &Object) -> Write {
+        taken_away(self.set, pod)
     }
 
     /// The status is written after each round, of what is known by then: of what the round has made too.

@@ -69,9 +69,7 @@ fn reconcile(key: &Key, cache: &Cache, (): &mut (), now: Timestamp) -> Round {
     if writes.is_empty() {
         writes.extend(sync.clean());
     }
-    // A set that was made is told of once its condition is written; whatever else was done is told at once.
-    let at = if created.is_some() { writes.len().min(1) } else { writes.len() };
-    writes.splice(at..at, sync.told(created.as_deref()));
+    writes.extend(sync.told(created.as_deref()));
     let mut round = Round::writes(writes);
     if let Some(at) = sync.deadline() {
         round = round.look_at(now, at);
@@ -184,25 +182,24 @@ impl Sync<'_> {
                         "minReadySeconds": self.deployment.at("/spec/minReadySeconds"),
                     },
                 });
-                writes.push(Write::create(&Kind::REPLICA_SET, without_nulls(set)));
-                if size > 0 {
-                    let text = format!("Scaled up replica set {name} from 0 to {size}");
-                    writes.push(Write::event(self.deployment, "Normal", "ScalingReplicaSet", text));
-                }
+                let create = Write::create(&Kind::REPLICA_SET, without_nulls(set));
+                let text = format!("Scaled up replica set {name} from 0 to {size}");
+                let told = size > 0;
+                writes.push(if told { create.telling(self.deployment, "ScalingReplicaSet", &text) } else { create });
             }
             Some(set) => {
                 let stale = set.annotation(REVISION) != Some(&number)
                     || set.annotation(DESIRED) != Some(&*self.wanted().to_string())
                     || set.annotation(MOST) != Some(&*most);
                 if stale || replicas(set) != size {
-                    writes.extend(self.resize(set, size, Some(&number)));
+                    writes.push(self.resize(set, size, Some(&number)));
                 }
             }
         }
         writes
     }
 
-    fn resize(&self, set: &Object, size: i64, number: Option<&str>) -> Vec<Write> {
+    fn resize(&self, set: &Object, size: i64, number: Option<&str>) -> Write {
         let before = replicas(set);
         let mut changed = set.to_value();
         changed["spec"]["replicas"] = size.into();
@@ -211,13 +208,13 @@ impl Sync<'_> {
         if let Some(number) = number {
             changed["metadata"]["annotations"][REVISION] = number.into();
         }
-        let mut writes = vec![Write::update(&Kind::REPLICA_SET, changed)];
-        if before != size {
-            let word = if size > before { "up" } else { "down" };
-            let text = format!("Scaled {word} replica set {} from {before} to {size}", set.name());
-            writes.push(Write::event(self.deployment, "Normal", "ScalingReplicaSet", text));
+        let update = Write::update(&Kind::REPLICA_SET, changed);
+        if before == size {
+            return update;
         }
-        writes
+        let word = if size > before { "up" } else { "down" };
+        let text = format!("Scaled {word} replica set {} from {before} to {size}", set.name());
+        update.telling(self.deployment, "ScalingReplicaSet", &text)
     }
 
     /// One step of a rolling update.
@@ -231,6 +228,10 @@ impl Sync<'_> {
         let least = self.wanted() - self.unavailable();
         let new_unavailable = replicas(new) - new.count("/status/availableReplicas");
         let mut room = total - least - new_unavailable;
+        // What old sets say of themselves may be older than what they were told to be.
+        if room <= 0 {
+            return Vec::new();
+        }
         let mut writes = Vec::new();
         let mut left: Vec<(&Object, i64)> = self.old.iter().map(|set| (*set, replicas(set))).collect();
         // What is not healthy anyway goes first.
@@ -249,7 +250,7 @@ impl Sync<'_> {
         }
         for (set, size) in left {
             if size < replicas(set) {
-                writes.extend(self.resize(set, size, None));
+                writes.push(self.resize(set, size, None));
             }
         }
         writes
@@ -259,7 +260,7 @@ impl Sync<'_> {
     fn recreate(&self, cache: &Cache) -> Vec<Write> {
         let mut writes = Vec::new();
         for set in self.old.iter().filter(|set| replicas(set) > 0) {
-            writes.extend(self.resize(set, 0, None));
+            writes.push(self.resize(set, 0, None));
         }
         let lives = |set: &&Object| {
             cache.controlled(&Kind::POD, set).any(|pod| !is_over(pod) && (is_active(pod) || pod.is_terminating()))
@@ -274,7 +275,7 @@ impl Sync<'_> {
     fn proportional(&self) -> Vec<Write> {
         let active: Vec<&Object> = self.all().filter(|set| replicas(set) > 0).collect();
         match active.as_slice() {
-            [only] if replicas(only) != self.wanted() => self.resize(only, self.wanted(), None),
+            [only] if replicas(only) != self.wanted() => vec![self.resize(only, self.wanted(), None)],
             _ => Vec::new(),
         }
     }

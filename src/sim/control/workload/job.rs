@@ -15,7 +15,7 @@ use super::super::kind::Kind;
 use super::super::object::Object;
 use super::super::queue::Backoff;
 use super::super::write::{Form, Write};
-use super::pods::{controller_of, from_template, is_over, status_write, text, told_deleted, with_condition};
+use super::pods::{controller_of, from_template, is_over, made, status_write, taken_away, text, with_condition};
 
 /// Keeps a pod from going before it was counted.
 const TRACKING: &str = "batch.kubernetes.io/job-tracking";
@@ -155,8 +155,7 @@ impl Sync<'_> {
         let mut count = size(&active);
         if stops {
             for pod in &active {
-                writes.push(Write::delete(&Kind::POD, pod));
-                writes.push(told_deleted(job, pod));
+                writes.push(taken_away(job, pod));
             }
         } else if lost.is_empty() && won.is_empty() {
             let (wanted, wait) = (self.wanted(all_won, count), self.wait(all_failed));
@@ -169,7 +168,7 @@ impl Sync<'_> {
                 count = count.max(wanted);
             }
             for pod in active.iter().skip(usize::try_from(wanted).unwrap_or_default()) {
-                writes.push(Write::delete(&Kind::POD, pod));
+                writes.push(taken_away(job, pod));
             }
         }
         if suspended && !conditions.iter().any(|own| own["type"] == "Suspended" && own["status"] == "True") {
@@ -255,7 +254,7 @@ impl Sync<'_> {
         let mut finalizers = pod["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
         finalizers.push(TRACKING.into());
         pod["metadata"]["finalizers"] = finalizers.into();
-        Write::create(&Kind::POD, pod).telling(self.job, "SuccessfulCreate", "Created pod: ")
+        made(self.job, pod)
     }
 
     fn condition(&self, conditions: &mut Vec<Value>, kind: &str, reason: &str, message: &str) {

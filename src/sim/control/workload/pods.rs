@@ -10,7 +10,7 @@ use super::super::controller::until;
 use super::super::key::Key;
 use super::super::kind::Kind;
 use super::super::object::Object;
-use super::super::write::Write;
+use super::super::write::{Pace, Write};
 
 /// A pod that counts: neither over nor on its way out.
 pub(super) fn is_active(pod: &Object) -> bool {
@@ -61,9 +61,16 @@ pub(super) fn from_template(template: &Value, kind: &Kind, owner: &Object) -> Va
     pod
 }
 
-/// The event of a pod that was made or taken away, as all pod controllers tell it.
-pub(super) fn told_deleted(owner: &Object, pod: &Object) -> Write {
-    Write::event(owner, "Normal", "SuccessfulDelete", format!("Deleted pod: {}", pod.name()))
+/// Makes a pod, as all pod controllers do and tell it.
+pub(super) fn made(owner: &Object, pod: Value) -> Write {
+    let create = Write::create(&Kind::POD, pod).telling(owner, "SuccessfulCreate", "Created pod: {}");
+    create.paced(Pace::SlowStart)
+}
+
+/// Takes a pod away, as all pod controllers do and tell it.
+pub(super) fn taken_away(owner: &Object, pod: &Object) -> Write {
+    let text = format!("Deleted pod: {}", pod.name());
+    Write::delete(&Kind::POD, pod).telling(owner, "SuccessfulDelete", &text).paced(Pace::AtOnce)
 }
 
 /// The key of a changed object's controller, if that is of this kind.

@@ -14,8 +14,9 @@ use super::super::kind::Kind;
 use super::super::object::Object;
 use super::super::queue::Backoff;
 use super::super::select;
-use super::super::write::Write;
-use super::pods::{controller_of, from_template, is_active, is_available, next_available, status_write, told_deleted};
+use super::pods::{
+    controller_of, from_template, is_active, is_available, made, next_available, status_write, taken_away,
+};
 
 /// The controller.
 pub(super) fn controller() -> Box<dyn Runs> {
@@ -45,17 +46,14 @@ fn reconcile(key: &Key, cache: &Cache, (): &mut (), now: Timestamp) -> Round {
     if !set.is_terminating() {
         for _ in 0..some(wanted - there) {
             let pod = from_template(set.at("/spec/template"), &Kind::REPLICA_SET, set);
-            writes.push(Write::create(&Kind::POD, pod).telling(set, "SuccessfulCreate", "Created pod: "));
+            writes.push(made(set, pod));
         }
         for pod in least_missed(&pods, cache).into_iter().take(some(there - wanted)) {
-            writes.push(Write::delete(&Kind::POD, pod));
-            writes.push(told_deleted(set, pod));
+            writes.push(taken_away(set, pod));
         }
     }
-    // With what was just done still to come back, the status is told in the next round.
-    if writes.is_empty() || set.count("/status/observedGeneration") < set.generation() {
-        writes.extend(status_write(&Kind::REPLICA_SET, set, status(set, &pods, now)));
-    }
+    // Of the pods as they were when the round began: what it did shows in the next one.
+    writes.extend(status_write(&Kind::REPLICA_SET, set, status(set, &pods, now)));
     let mut round = Round::writes(writes);
     round.again = next_available(pods, set.count("/spec/minReadySeconds"), now);
     round

@@ -46,9 +46,9 @@ fn reconcile(key: &Key, cache: &Cache, (): &mut (), now: Timestamp) -> Round {
     pods.sort_by_key(|(at, _)| *at);
     let sync = Sync { set, name: &history.name, pods, now };
     let mut writes = history.writes.clone();
-    writes.extend(sync.act(cache));
-    // Of the pods as they were when the round began: what it did shows in the next one.
-    writes.extend(status_write(&Kind::STATEFUL_SET, set, sync.status()));
+    let replaced = if sync.act(cache, &mut writes) { sync.roll() } else { None };
+    writes.extend(replaced.map(|pod| sync.taken_away(pod)));
+    writes.extend(status_write(&Kind::STATEFUL_SET, set, sync.status(replaced)));
     let mut used: Vec<String> = sync.pods.iter().filter_map(|(_, pod)| pod.label(HASH)).map(str::to_owned).collect();
     used.push(sync.current());
     let limit = set.number("/spec/revisionHistoryLimit").unwrap_or(10);
@@ -90,26 +90,27 @@ impl Sync<'_> {
         pod.text("/status/phase") == "Running" && !pod.is_terminating() && is_available(pod, min_ready, self.now)
     }
 
-    fn act(&self, cache: &Cache) -> Vec<Write> {
+    /// Makes what is missing and takes away what is too much; whether there is nothing of that left to do.
+    fn act(&self, cache: &Cache, writes: &mut Vec<Write>) -> bool {
         let start = self.set.count("/spec/ordinals/start");
         let end = start + self.replicas();
         let parallel = self.set.text("/spec/podManagementPolicy") == "Parallel";
-        let mut writes = Vec::new();
+        let before = writes.len();
         for at in start..end {
             match self.pod(at) {
                 None => {
                     writes.extend(self.start(at, cache));
                     if !parallel {
-                        return writes;
+                        return false;
                     }
                 }
                 Some(pod) if is_over(pod) && !pod.is_terminating() => {
                     writes.push(Write::delete(&Kind::POD, pod));
                     if !parallel {
-                        return writes;
+                        return false;
                     }
                 }
-                Some(pod) if !self.is_healthy(pod) && !parallel => return writes,
+                Some(pod) if !self.is_healthy(pod) && !parallel => return false,
                 Some(_) => {}
             }
         }
@@ -119,38 +120,41 @@ impl Sync<'_> {
             }
             if pod.is_terminating() {
                 if !parallel {
-                    return writes;
+                    return false;
                 }
                 continue;
             }
             // The one above goes only while those below stand.
-            writes.push(Write::delete(&Kind::POD, pod));
-            writes.push(self.told("delete", pod.name(), "SuccessfulDelete"));
+            writes.push(self.taken_away(pod));
             if !parallel {
-                return writes;
+                return false;
             }
         }
-        if !writes.is_empty() || self.set.text("/spec/updateStrategy/type") == "OnDelete" {
-            return writes;
-        }
-        let partition = self.set.count("/spec/updateStrategy/rollingUpdate/partition");
-        for at in (start.max(start + partition)..end).rev() {
-            let Some(pod) = self.pod(at) else { continue };
-            if pod.label(HASH) != Some(self.name) && !pod.is_terminating() {
-                writes.push(Write::delete(&Kind::POD, pod));
-                writes.push(self.told("delete", pod.name(), "SuccessfulDelete"));
-                return writes;
-            }
-            if !self.is_healthy(pod) {
-                return writes;
-            }
-        }
-        writes
+        writes.len() == before
     }
 
-    fn told(&self, act: &str, pod: &str, reason: &str) -> Write {
-        let text = format!("{act} Pod {pod} in StatefulSet {} successful", self.set.name());
-        Write::event(self.set, "Normal", reason, text)
+    /// The next pod that a rolling update replaces: from the highest number down, each when those above are well.
+    fn roll(&self) -> Option<&Object> {
+        if self.set.text("/spec/updateStrategy/type") == "OnDelete" {
+            return None;
+        }
+        let start = self.set.count("/spec/ordinals/start");
+        let partition = self.set.count("/spec/updateStrategy/rollingUpdate/partition");
+        for at in (start + partition..start + self.replicas()).rev() {
+            let Some(pod) = self.pod(at) else { continue };
+            if pod.label(HASH) != Some(self.name) && !pod.is_terminating() {
+                return Some(pod);
+            }
+            if !self.is_healthy(pod) {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn taken_away(&self, pod: &Object) -> Write {
+        let text = format!("delete Pod {} in StatefulSet {} successful", pod.name(), self.set.name());
+        Write::delete(&Kind::POD, pod).telling(self.set, "SuccessfulDelete", &text)
     }
 
     fn start(&self, at: i64, cache: &Cache) -> Vec<Write> {
@@ -197,12 +201,14 @@ impl Sync<'_> {
         if !volumes.is_empty() {
             pod["spec"]["volumes"] = volumes.into();
         }
-        writes.push(Write::create(&Kind::POD, pod));
-        writes.push(self.told("create", &name, "SuccessfulCreate"));
+        let text = format!("create Pod {name} in StatefulSet {} successful", set.name());
+        writes.push(Write::create(&Kind::POD, pod).telling(set, "SuccessfulCreate", &text));
         writes
     }
 
-    fn status(&self) -> Value {
+    /// The status of the pods as they were when the round began, what it did shows in the next one; but
+    /// one that is replaced is no longer counted among the current.
+    fn status(&self, replaced: Option<&Object>) -> Value {
         let current = self.current();
         let count = |of: &dyn Fn(&Object) -> bool| {
             i64::try_from(self.pods.iter().filter(|(_, pod)| of(pod)).count()).unwrap_or_default()
@@ -219,7 +225,8 @@ impl Sync<'_> {
         // The new revision becomes the current one when all pods are of it and ready.
         let done = updated == wanted && total == wanted && ready == wanted;
         let current = if done { self.name.to_owned() } else { current };
-        let of_current = count(&|pod| living(pod) && pod.label(HASH) == Some(&current));
+        let stays = |pod: &Object| replaced.is_none_or(|replaced| replaced.uid() != pod.uid());
+        let of_current = count(&|pod| living(pod) && stays(pod) && pod.label(HASH) == Some(&current));
         let mut status = json!({
             "observedGeneration": self.set.generation(), "replicas": total, "availableReplicas": available,
             "currentRevision": current, "updateRevision": self.name, "collisionCount": self.set.count("/status/collisionCount"),

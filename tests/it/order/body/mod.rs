@@ -1,20 +1,28 @@
-//! What controllers do, as orders of events.
+//! One body of scenes for two clusters.
 //!
-//! A scenario sets something up, waits until it has settled, does one thing to it, and watches.
-//! What several runs on a real cluster have in common is a partial order: which events come, and
-//! which of them always come before which. It stands in `recorded/*.order`. The embedded arm
-//! holds every seed's run to it; the lab arm checks that the real cluster still keeps to it, and
-//! writes it with `LARIAT_LAB_RECORD=1`.
+//! A scene is a cluster's own work after one act: a rollout, a deletion, a job that fails. What a
+//! watch saw of it on a real Kubernetes 1.34.4, several times over, stands in `tests/data/orders/`
+//! as one story for each time. What came before what in all of them is the order that the embedded
+//! cluster is held to. `just lab-orders` writes the stories down anew.
 
-pub(crate) mod partial;
-pub(crate) mod scenario;
-pub(crate) mod seen;
-pub(crate) mod stage;
+pub(crate) mod order;
+pub(crate) mod scene;
+pub(crate) mod state;
+pub(crate) mod story;
+pub(crate) mod witness;
 
+use std::fs;
 use std::path::PathBuf;
 
-/// The file of a scenario's recorded order.
-pub(crate) fn file(scenario: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/order/recorded");
-    folder.join(format!("{}.order", scenario.replace(' ', "-")))
+use story::Story;
+
+/// Where the stories of a scene are.
+pub(crate) fn path(scene: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/orders").join(format!("{scene}.txt"))
+}
+
+/// What the lab showed of a scene, time after time.
+pub(crate) fn recorded(scene: &str) -> Vec<Story> {
+    let text = fs::read_to_string(path(scene)).expect("every scene was recorded: `just lab-orders`");
+    Story::all(&text)
 }

@@ -80,7 +80,8 @@ async fn a_failing_job_counts_and_gives_up() {
     let born: Vec<Duration> = seen.iter().filter(|seen| seen.kind == "ADDED").map(|seen| seen.at).collect();
     let wait = born[1].saturating_sub(born[0]);
     assert!((Duration::from_secs(11)..Duration::from_secs(15)).contains(&wait), "{wait:?}");
-    assert!(stage.told().contains(&"Job BackoffLimitExceeded".to_owned()));
+    // Its end is told when it is written down.
+    stage.until(&Kind::EVENT, |told| told.iter().any(|own| own.text("/reason") == "BackoffLimitExceeded")).await;
     assert!(stage.objects(&Kind::POD).iter().all(|pod| pod.items("/metadata/finalizers").is_empty()));
 }
 
