@@ -17,6 +17,7 @@ mod reading;
 mod rejudge;
 mod replay;
 mod serve;
+mod splice;
 #[cfg(test)]
 mod tests;
 mod track;

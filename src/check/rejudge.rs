@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::replay::number;
 use super::serve::{Sieve, serves};
+use super::splice::splice;
 use super::{Court, Outputs, finding};
 use crate::clock::Elapsed;
 use crate::event::{Armed, Blind, Event, EventKind, Finding, Outcome, RunStart, SkipReason, WatchId, Watched};
@@ -17,9 +18,10 @@ const LISTS: Elapsed = Elapsed(21_000_000);
 /// Judges a recorded run by the checks of a plan, which need not be the one that ran.
 ///
 /// Windows are those of the recorded steps, or of marks of the same name. A selection is served by
-/// a recorded watch that asked for the same or for more; one that nobody watched makes its
-/// check inconclusive. Gives what a run would have said: armed, violated, judged, skipped.
+/// a recorded watch that asked for the same or for more, and several one after another count as one
+/// with gaps; one that nobody watched makes its check inconclusive. Gives what a run would have said: armed, violated, judged, skipped.
 pub fn rejudge(events: &[Event], plan: &Plan) -> Vec<EventKind> {
+    let events = &*splice(events);
     let Some(EventKind::RunStarted(start)) = events.first().map(|event| &event.kind) else { return Vec::new() };
     let record = Record::of(events, start);
     let mut court = Court::new(&plan.checks, &plan.selections);

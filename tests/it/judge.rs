@@ -69,6 +69,45 @@ async fn a_check_that_was_not_in_the_plan_is_judged_on_the_journal() {
     bench.lariat(["judge", "run", "world.toml"]).expect(0, &["1 check judged"]);
 }
 
+/// Each `wait` has a watch of its own; what one of them saw counts, and between them nothing is known.
+#[tokio::test(start_paused = true)]
+async fn what_the_watches_of_waits_saw_is_judged_together() {
+    const WAITS: &str = "
+        [objects.maps]
+        resource = 'configmaps'
+        [steps.spoiled]
+        wait = { on = 'maps', that = \"o.data.state == 'bad'\" }
+        [steps.between]
+        needs = ['spoiled']
+        sleep = { for = '2s', because = 'nobody watches' }
+        [steps.mended]
+        needs = ['between']
+        wait = { on = 'maps', that = \"o.data.state == 'good'\" }
+        [vars]
+        wrong = 'bad'
+    ";
+    let world = World::new();
+    world.map("a", "good");
+    let told = world
+        .run(WAITS, async {
+            sleep(Duration::from_secs(1)).await;
+            world.change("a", "bad");
+            sleep(Duration::from_secs(1)).await;
+            world.change("a", "good");
+        })
+        .await;
+    assert_eq!(told.verdict, Verdict::Pass, "{}", told.text());
+    let bench = Bench::new();
+    let never = "[checks.never]\nnever = { on = 'maps', that = 'o.data.state == vars.wrong' }\n";
+    bench.write("again.toml", format!("[plan]\nname = 'world'\nnamespace = 'ns'\n{WAITS}{never}"));
+    told.write(&bench.path().join("run"));
+    bench
+        .lariat(["judge", "run", "again.toml"])
+        .expect(1, &["what must never hold did: `a` held, 1.0s into the window"]);
+    let unsure = bench.lariat(["judge", "run", "again.toml", "--set", "wrong=worse"]);
+    unsure.expect(3, &["nobody watched these objects in between"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_not_recorded_is_not_judged() {
     let (bench, _) = recorded().await;
