@@ -128,7 +128,7 @@ impl Thread {
                     let missing: Vec<ObjectName> =
                         self.present.keys().filter(|name| !listing.names.contains(name)).cloned().collect();
                     gone.extend(missing);
-                    gone.iter().for_each(|name| drop(self.present.remove(name)));
+                    self.present.retain(|name, _| !gone.contains(name));
                     let changed = listing.changed || !gone.is_empty();
                     let from = self.closed.take().unwrap_or(event.at);
                     let gap = gap(root, from, event.at, changed);
@@ -136,7 +136,7 @@ impl Thread {
                     to.extend([event, Event { seq, at, kind: gap }]);
                     return;
                 }
-                gone.iter().for_each(|name| drop(self.present.remove(name)));
+                self.present.retain(|name, _| !gone.contains(name));
             }
             EventKind::WatchGap { watch, .. }
             | EventKind::WatchLate { watch, .. }
