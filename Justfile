@@ -28,6 +28,12 @@ plan NAME *ARGS:
 test *ARGS:
     @cargo test "$@"
 
+# Holds the embedded API server to what a real one answered; prints how far that goes, and every decided difference.
+[group('test')]
+[no-exit-message]
+conformance:
+    @LARIAT_CONFORMANCE_SHOW=1 cargo test --quiet --test it conformance::embedded -- --nocapture
+
 # Runs plans with many seeds on the embedded cluster: `soak 1000 same-image`; says which did not pass, and the spread.
 [group('test')]
 [no-exit-message]

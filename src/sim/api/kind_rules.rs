@@ -10,6 +10,7 @@ use super::quantity;
 use super::resource::Resource;
 use super::status::Cause;
 use super::validate::label_problem;
+use crate::expr::Cel;
 
 /// What is wrong with an object of a built-in kind.
 pub(crate) fn problems(object: &Object, resource: &Resource) -> Vec<Cause> {
@@ -326,6 +327,12 @@ fn webhook(webhook: &Value, path: &str, causes: &mut Vec<Cause>) {
             if list(rule, field).is_empty() {
                 causes.push(Cause::required(format!("{path}.{field}"), ""));
             }
+        }
+    }
+    for (number, condition) in list(webhook, "matchConditions").iter().enumerate() {
+        if let Err(mistake) = Cel::compile(text(condition, "expression")) {
+            let at = format!("{path}.matchConditions[{number}].expression");
+            causes.push(Cause::invalid(at, &condition["expression"], &format!("compilation failed: {mistake}")));
         }
     }
     one_of(webhook, "failurePolicy", path, &["Fail", "Ignore"], causes);

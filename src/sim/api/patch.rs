@@ -1,5 +1,6 @@
 //! PATCH: the four kinds, by content type.
 
+use json_patch::{AddOperation, PatchOperation, ReplaceOperation};
 use serde_json::Value;
 
 use super::apply;
@@ -84,7 +85,16 @@ pub(crate) fn applied(call: &Call, old: &Object) -> Result<Object, Refusal> {
                 return Err(Refusal::bad_request(why));
             }
             let patch: json_patch::Patch = serde_json::from_value(patch).map_err(|_| Refusal::patch_does_not_fit())?;
-            json_patch::patch(&mut value, &patch).map_err(|_| Refusal::patch_does_not_fit())?;
+            for mut operation in patch.0 {
+                // The real server's patches replace in an object what is not there; the standard's do not.
+                if let PatchOperation::Replace(ReplaceOperation { path, value: new }) = &operation
+                    && path.resolve(&value).is_err()
+                    && path.parent().is_some_and(|parent| parent.resolve(&value).is_ok_and(Value::is_object))
+                {
+                    operation = PatchOperation::Add(AddOperation { path: path.clone(), value: new.clone() });
+                }
+                json_patch::patch(&mut value, &[operation]).map_err(|_| Refusal::patch_does_not_fit())?;
+            }
         }
         STRATEGIC if !custom => {
             // This kind of patch is not called a patch when it cannot be read.
@@ -98,12 +108,15 @@ pub(crate) fn applied(call: &Call, old: &Object) -> Result<Object, Refusal> {
     }
     let converts = shown.is_some();
     let shown = shown.unwrap_or_else(|| value.to_string());
-    let object = Object::new(value).ok_or_else(|| Refusal::bad_request("the patched object is no object"))?;
-    let mut object = call.typed(object)?;
     let refuse = |why: String| {
         let why = if converts { converted(why) } else { why };
         Refusal::invalid_kind("", "", "", &[Cause::invalid("patch", &shown.as_str().into(), &why)])
     };
+    let object = Object::new(value).ok_or_else(|| Refusal::bad_request("the patched object is no object"))?;
+    let mut object = call.typed(object).map_err(|refusal| {
+        let unknown = refusal.message().split_once(": ").filter(|(_, why)| why.starts_with("no kind "));
+        unknown.map(|(_, why)| refuse(why.to_owned())).unwrap_or(refusal)
+    })?;
     let wrong = call.fitted(&mut object).map_err(refuse)?;
     call.judge(&wrong, refuse)?;
     write::check_name(&object, call)?;

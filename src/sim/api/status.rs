@@ -62,7 +62,14 @@ impl Cause {
 
     /// A field with a wrong value; the value is printed as Go's `%#v`, which for texts is JSON's.
     pub(crate) fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> Self {
-        Self { kind: CauseKind::Invalid, field: field.into(), body: format!("Invalid value: {value}: {detail}") }
+        let mut shown = value.to_string();
+        if value.is_object() || value.is_array() {
+            // Go writes JSON so that it can stand in HTML.
+            for (plain, escaped) in [("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")] {
+                shown = shown.replace(plain, escaped);
+            }
+        }
+        Self { kind: CauseKind::Invalid, field: field.into(), body: format!("Invalid value: {shown}: {detail}") }
     }
 
     /// A field that may not be there, or not like this.

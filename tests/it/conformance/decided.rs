@@ -12,8 +12,6 @@ use super::body::folder;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct List {
-    /// How many differences there still are besides.
-    unexplained: usize,
     difference: Vec<Entry>,
 }
 
@@ -28,12 +26,16 @@ struct Entry {
 
 /// What comes of a comparison when what is meant is taken out.
 pub(crate) struct Judgement {
-    pub(crate) decided: usize,
+    /// What each decision is about, in the order of the list.
+    pub(crate) decisions: Vec<Decision>,
     pub(crate) unexplained: Vec<Difference>,
-    /// Patterns that met nothing: the decision is no longer needed.
-    pub(crate) idle: Vec<String>,
-    /// How many unexplained differences the list admits to.
-    pub(crate) admitted: usize,
+}
+
+/// A decision with the differences that it explains. Without any it is no longer needed.
+pub(crate) struct Decision {
+    pub(crate) at: String,
+    pub(crate) why: String,
+    pub(crate) explains: Vec<Difference>,
 }
 
 /// Tells the differences that are meant from the others.
@@ -44,14 +46,15 @@ pub(crate) fn judge(comparison: Comparison) -> Judgement {
     let patterns: Vec<Regex> =
         list.difference.iter().map(|entry| Regex::new(&entry.at).expect("`at` is a pattern")).collect();
     assert!(list.difference.iter().all(|entry| entry.why.len() > 20), "each decision says why");
-    let mut met = vec![0_usize; patterns.len()];
+    let entries = list.difference.into_iter();
+    let mut decisions: Vec<Decision> =
+        entries.map(|entry| Decision { at: entry.at, why: entry.why, explains: Vec::new() }).collect();
     let mut unexplained = Vec::new();
     for difference in comparison.differences {
         match patterns.iter().position(|pattern| pattern.is_match(&difference.at)) {
-            Some(number) => met[number] += 1,
+            Some(number) => decisions[number].explains.push(difference),
             None => unexplained.push(difference),
         }
     }
-    let idle = patterns.iter().zip(&met).filter(|(_, met)| **met == 0).map(|(pattern, _)| pattern.to_string());
-    Judgement { decided: met.iter().sum(), unexplained, idle: idle.collect(), admitted: list.unexplained }
+    Judgement { decisions, unexplained }
 }
