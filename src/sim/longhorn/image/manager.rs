@@ -337,6 +337,10 @@ impl Look<'_> {
             let why = if gone { "no longer wanted on the disk" } else { "its copy had failed" };
             self.site.plant.delete(self.manager.name(), &FileName::new(&image, uuid), why);
             memory.files.remove(&(self.manager.name().to_owned(), image.clone()));
+            // What comes of the next try is read with the monitor's next tick: while another copy's manager
+            // starts, and that copy is unknown, this goes round about once a second.
+            memory.monitors.insert(self.manager.name().to_owned(), self.now);
+            self.look_at(self.now + MONITOR);
             if let Some(map) = status["backingImageFileMap"].as_object_mut() {
                 map.remove(&image);
             }
