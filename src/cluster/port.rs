@@ -31,6 +31,11 @@ pub trait Cluster: Send + Sync {
         true
     }
 
+    /// What an imitation found wrong with itself: whatever was tested on it proves nothing.
+    fn mistake(&self) -> Option<String> {
+        None
+    }
+
     /// What injected faults do, as they do it. Whoever asks first hears it.
     fn strikes(&self) -> Option<mpsc::UnboundedReceiver<Strike>> {
         None

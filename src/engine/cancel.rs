@@ -19,6 +19,7 @@ impl Dispatch<'_> {
     /// |---|---|---|
     /// | a failure under `--fail-fast` | is ended | runs |
     /// | the plan's timeout, the first signal | is ended | runs, for `grace` |
+    /// | a mistake of the embedded cluster | is ended | does not start: it would prove nothing |
     /// | a lost journal | is ended | does not start: nobody would know what it did |
     /// | the second signal | is dropped | is dropped |
     pub(super) fn cancel(&mut self, reason: CancelReason) {
@@ -34,7 +35,7 @@ impl Dispatch<'_> {
                 self.grace_ends = Some(self.timers.set(Instant::now() + self.grace, Alarm::Grace));
                 CleanUp::Kept
             }
-            CancelReason::JournalLost | CancelReason::SecondSignal => CleanUp::Dropped,
+            CancelReason::Mistaken | CancelReason::JournalLost | CancelReason::SecondSignal => CleanUp::Dropped,
         };
         self.never_armed(reason);
         self.frontier.cancel(reason, clean_up);

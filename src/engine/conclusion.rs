@@ -13,6 +13,13 @@ impl Dispatch<'_> {
         if let Some(reason) = self.scribe.lost() {
             return (Verdict::Error, format!("the journal could not be written: {reason}"));
         }
+        // Neither a pass nor a fail is worth anything then.
+        if let Some(mistake) = self.cluster.mistake() {
+            return (
+                Verdict::Error,
+                format!("this is a bug in lariat, not in your plan or in what it tests: {mistake}"),
+            );
+        }
         if worst == Verdict::Fail || self.overdue.is_none() {
             let signal = self.cancelled.filter(|reason| reason.is_signal());
             return match (worst, signal) {

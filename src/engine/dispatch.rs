@@ -218,6 +218,9 @@ impl<'s> Dispatch<'s> {
             if self.scribe.lost().is_some() {
                 self.cancel(CancelReason::JournalLost);
             }
+            if self.cluster.mistake().is_some() {
+                self.cancel(CancelReason::Mistaken);
+            }
             self.attend_to_checks();
             if self.windows.hold_the_run() {
                 return;

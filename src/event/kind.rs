@@ -287,6 +287,8 @@ pub enum CancelReason {
     FailFast,
     /// A group's or the plan's timeout.
     Deadline,
+    /// The embedded cluster is mistaken: what is tested on it proves nothing.
+    Mistaken,
     /// The journal can't be written: a run that leaves no record is not continued.
     JournalLost,
     /// Ctrl-C (SIGINT).
@@ -310,6 +312,7 @@ impl fmt::Display for CancelReason {
             Self::Until => "the step it runs beside has ended",
             Self::FailFast => "a step or check failed and `--fail-fast` is set",
             Self::Deadline => "the timeout above it is over",
+            Self::Mistaken => "the embedded cluster is mistaken, which is a bug in lariat",
             Self::JournalLost => "the journal can't be written any more",
             Self::Interrupt => "interrupted (SIGINT)",
             Self::Terminate => "terminated (SIGTERM)",

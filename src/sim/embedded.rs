@@ -58,6 +58,9 @@ impl Embedded {
             // The receiver is in the line above.
             let _ = tell.send(Strike { fault: fault.to_string(), what: "it is built into Longhorn".to_owned() });
         }
+        if !faults.is_empty() {
+            self.longhorn.excuse();
+        }
         let injected = inject(faults, &self.world, &self.internet, &tell);
         self.injected.lock().unwrap_or_else(PoisonError::into_inner).push(injected);
         *self.strikes.lock().unwrap_or_else(PoisonError::into_inner) = Some(strikes);
@@ -118,6 +121,11 @@ impl Cluster for Embedded {
 
     fn processes(&self) -> bool {
         false
+    }
+
+    fn mistake(&self) -> Option<String> {
+        let first = self.broken().into_iter().next()?;
+        Some(format!("the embedded Longhorn broke a rule that it must keep whatever is tested: {first}"))
     }
 
     fn strikes(&self) -> Option<mpsc::UnboundedReceiver<Strike>> {

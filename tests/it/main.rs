@@ -11,6 +11,7 @@ mod embedded;
 mod faults;
 mod judge;
 mod longhorn;
+mod longhorn_plans;
 mod order;
 mod plans;
 mod recorded;

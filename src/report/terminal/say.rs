@@ -240,6 +240,9 @@ fn efforts(row: &Row) -> String {
 fn cancel(by: CancelReason) -> String {
     match by {
         CancelReason::SecondSignal => format!("{by}: leaving at once"),
+        CancelReason::Mistaken | CancelReason::JournalLost => {
+            format!("{by}: nothing new starts, what runs is cancelled, clean-up does not start")
+        }
         _ if by.is_signal() => format!(
             "{by}: nothing new starts, what runs is cancelled, clean-up follows; a second signal leaves at once"
         ),
