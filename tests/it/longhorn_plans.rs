@@ -55,7 +55,7 @@ fn moment(bench: &Bench, plan: &str, check: &str) -> Value {
         .clone()
 }
 
-/// The test case of a check in the JUnit report, with all that stands in it.
+/// The test case of a check in the `JUnit` report, with all that stands in it.
 fn case(bench: &Bench, plan: &str, check: &str) -> String {
     let junit = bench.latest(plan, "junit.xml");
     let begins = format!("<testcase name=\"check/{check}\"");

@@ -177,6 +177,9 @@ fn the_recipes_build_images_with_raised_api_versions() {
             "manager = registry.example:5000/longhorn-manager:v1.12.1-b\nimage = registry.example:5000/backing-image-manager:v1.12.1-b\nset = {set}\n"
         )
     );
+    // What it prints is what `incompatible` takes.
+    let incompatible = here("plans/incompatible.toml").display().to_string();
+    bench.lariat(["check", incompatible.as_str()].into_iter().chain(set.split(' '))).expect(0, &["no mistakes"]);
     let journal = bench.latest("images", "events.jsonl");
     assert!(!journal.contains("hush"), "the password is in the journal");
     let pushed = |name: &str| {
