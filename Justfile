@@ -16,7 +16,7 @@ plan NAME *ARGS:
     set -euo pipefail
     plan=plans/$1.toml
     shift
-    run=(cargo run --profile quick --quiet -- run "$plan" "$@")
+    run=(cargo run --quiet -- run "$plan" "$@")
     case " $* " in
         *" --context lab "* | *" --context=lab "*) exec lab/with "${run[@]}" ;;
         *) exec "${run[@]}" ;;
@@ -87,30 +87,6 @@ bench:
 bench-lab: lab-up
     @cargo build --release --quiet --bin lariat --example bench_lab
     @lab/with "${CARGO_TARGET_DIR:-target}/release/examples/bench_lab"
-
-# Runs plans/NAME.toml on the embedded cluster with the seeds from 1 on; all have to pass. Prints the spread of simulated times.
-[group('test')]
-[no-exit-message]
-seeds NAME='restart' COUNT='200':
-    #!/usr/bin/env bash
-    set -euo pipefail
-    cargo build --profile quick --quiet
-    lariat=${CARGO_TARGET_DIR:-target}/quick/lariat
-    folder=$(mktemp -d)
-    trap 'rm -rf -- "$folder"' EXIT
-    failed=()
-    for seed in $(seq "$2"); do
-        "$lariat" run "plans/$1.toml" --seed "$seed" --quiet --reports "$folder/$seed" >"$folder/said" 2>&1 \
-            || { failed+=("$seed"); cat -- "$folder/said"; }
-    done
-    sed -n 's/^  "seconds": \([0-9.]*\),*$/\1/p' "$folder"/*/*/latest/summary.json | sort -n | awk -v plan="$1" '
-        { took[NR] = $1; sum += $1 }
-        END {
-            if (NR == 0) { print plan ": no run left a summary"; exit }
-            printf "%s: %d runs, simulated seconds: least %.1f, median %.1f, mean %.1f, 95th of 100 %.1f, most %.1f\n",
-                plan, NR, took[1], took[int((NR + 1) / 2)], sum / NR, took[int(NR * 0.95 + 0.999)], took[NR]
-        }'
-    ((${#failed[@]} == 0)) || { echo "seeds that did not pass: ${failed[*]}" >&2; exit 1; }
 
 # Writes down anew what the lab's API server says of its kinds: schemas and columns of tables.
 [group('lab')]
