@@ -1,14 +1,31 @@
 //! Settings: their defaults, and who may write which value (longhorn-manager `types/setting.go`).
 
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
+use super::release::Release;
 use crate::sim::Object;
 
 /// One setting.
+#[derive(Clone, Copy)]
 pub(super) struct Definition {
     pub(super) name: &'static str,
     pub(super) default: &'static str,
     pub(super) rule: Rule,
+}
+
+/// A setting as an installation makes it.
+#[derive(Clone, Copy)]
+pub(super) struct Made {
+    pub(super) name: &'static str,
+    /// The minor release that brought it; 0 where it was there in all that are imitated.
+    since: u32,
+    /// Whether a manager says that it is applied.
+    pub(super) applied: bool,
+    value: &'static str,
+    /// Its value up to v1.11.
+    before: &'static str,
 }
 
 /// What a value has to be.
@@ -40,6 +57,10 @@ pub(super) const ENGINE_IMAGE: &str = "default-engine-image";
 pub(super) const INSTANCE_MANAGER_IMAGE: &str = "default-instance-manager-image";
 /// As above.
 pub(super) const IMAGE_MANAGER_IMAGE: &str = "default-backing-image-manager-image";
+/// As above.
+pub(super) const SUPPORT_BUNDLE_IMAGE: &str = "support-bundle-manager-image";
+/// The version of the API's definitions.
+pub(super) const API_VERSION: &str = "crd-api-version";
 /// How many volumes of a node are upgraded at once; 0 for none.
 pub(super) const UPGRADE_LIMIT: &str = "concurrent-automatic-engine-upgrade-per-node-limit";
 /// How many copies come in at a node at once; 0 for none.
@@ -53,15 +74,39 @@ pub(super) const RECOVERY_WAIT: &str = "backing-image-recovery-wait-interval";
 /// Whether Longhorn may be uninstalled.
 pub(super) const DELETING_CONFIRMED: &str = "deleting-confirmation-flag";
 
-/// All settings that are imitated.
-pub(super) const SETTINGS: &[Definition] = &[
+/// The settings of an installation in its order, as they were recorded: `settings.tsv`.
+static MADE: LazyLock<Vec<Made>> = LazyLock::new(|| {
+    let lines = include_str!("settings.tsv").lines().filter(|line| !line.starts_with('#'));
+    let made = lines.map(|line| {
+        let mut fields = line.split('\t');
+        let mut field = || fields.next().expect("a line has four fields");
+        let (name, since, applied, value) = (field(), field(), field(), field());
+        let (value, before) = value.split_once(" | ").unwrap_or((value, value));
+        Made { name, since: since.parse().unwrap_or(0), applied: applied == "yes", value, before }
+    });
+    made.collect()
+});
+
+/// The settings that a release makes.
+pub(super) fn made(release: &Release) -> impl Iterator<Item = &'static Made> {
+    MADE.iter().filter(|made| made.since <= release.minor)
+}
+
+impl Made {
+    /// Its value in a release, if neither the chart nor a flag says another.
+    pub(super) fn value(&self, release: &Release) -> &'static str {
+        if release.minor < 12 { self.before } else { self.value }
+    }
+}
+
+/// The settings that decide something here, or whose values are checked.
+const SETTINGS: &[Definition] = &[
     of(ENGINE_IMAGE, "", Rule::ReadOnly),
     of(INSTANCE_MANAGER_IMAGE, "", Rule::ReadOnly),
     of(IMAGE_MANAGER_IMAGE, "", Rule::ReadOnly),
-    of("default-share-manager-image", "", Rule::ReadOnly),
-    of("support-bundle-manager-image", "", Rule::Text),
+    of(SUPPORT_BUNDLE_IMAGE, "", Rule::Text),
     of(CURRENT_VERSION, "", Rule::ReadOnly),
-    of("crd-api-version", "", Rule::ReadOnly),
+    of(API_VERSION, "", Rule::ReadOnly),
     of(UPGRADE_LIMIT, "0", Rule::Number(0)),
     of(REPLENISH_LIMIT, "5", Rule::Number(0)),
     of(MIN_COPIES, "3", Rule::Number(1)),
@@ -83,9 +128,11 @@ pub(super) const SETTINGS: &[Definition] = &[
     of("upgrade-checker", "true", Rule::Truth),
 ];
 
-/// The definition of a setting.
-pub(super) fn definition(name: &str) -> Option<&'static Definition> {
-    SETTINGS.iter().find(|own| own.name == name)
+/// The definition of a setting; of those that decide nothing here, any value is taken.
+pub(super) fn definition(name: &str) -> Option<Definition> {
+    let known = SETTINGS.iter().find(|own| own.name == name).copied();
+    let made = || MADE.iter().find(|made| made.name == name);
+    known.or_else(|| made().map(|made| of(made.name, made.value, Rule::Text)))
 }
 
 /// The value of a setting as it is known, its default where there is none.
@@ -169,6 +216,17 @@ mod tests {
     fn a_number_may_be_one_for_each_engine() {
         assert_eq!([number("5"), number(r#"{"v1":"3","v2":"4"}"#), number("x")], [5, 3, 0]);
         assert_eq!(value(REPLENISH_LIMIT, None), "5");
+    }
+
+    #[test]
+    fn an_installation_makes_the_recorded_settings() {
+        let count = |image: &str| made(&Release::of(image)).count();
+        assert_eq!([count("longhorn-manager:v1.11.3"), count("longhorn-manager:v1.12.1")], [107, 116]);
+        let missing: Vec<_> = SETTINGS.iter().filter(|own| !MADE.iter().any(|made| made.name == own.name)).collect();
+        assert!(missing.is_empty(), "{}", missing.iter().map(|own| own.name).collect::<String>());
+        let mask = MADE.iter().find(|made| made.name == "data-engine-cpu-mask").unwrap();
+        let of = |image| mask.value(&Release::of(image));
+        assert_eq!([of("x:v1.11.3"), of("x:v1.12.1")], [r#"{"v2":"0x1"}"#, r#"{"v2":"0x3"}"#]);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(super) struct Flags {
     pub(super) engine: String,
     pub(super) instance_manager: String,
     pub(super) image_manager: String,
-    pub(super) share_manager: String,
+    pub(super) support_bundle: String,
 }
 
 impl Flags {
@@ -50,7 +50,7 @@ impl Flags {
             engine: flag("--engine-image"),
             instance_manager: flag("--instance-manager-image"),
             image_manager: flag("--backing-image-manager-image"),
-            share_manager: flag("--share-manager-image"),
+            support_bundle: flag("--support-bundle-manager-image"),
         }
     }
 }

@@ -46,9 +46,6 @@ pub(crate) struct Decided {
     /// Turns of the recording that it does not make.
     #[serde(default)]
     unmade: Vec<Exception>,
-    /// Differences that are known and have no excuse: what is still to be mended.
-    #[serde(default)]
-    open: Vec<Exception>,
     /// Spans of the recording that lie outside.
     #[serde(default)]
     span: Vec<SpanException>,
@@ -100,7 +97,7 @@ impl Decided {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/longhorn/decided.toml");
         let text = std::fs::read_to_string(path).expect("`decided.toml` can be read");
         let decided: Self = toml::from_str(&text).expect("`decided.toml` is in order");
-        let reasons = decided.made.iter().chain(&decided.unmade).chain(&decided.open).map(|one| &one.why);
+        let reasons = decided.made.iter().chain(&decided.unmade).map(|one| &one.why);
         let reasons = reasons.chain(decided.span.iter().map(|one| &one.why));
         assert!(reasons.clone().all(|why| why.len() > 10), "every exception has its reason");
         decided
@@ -121,7 +118,6 @@ pub(crate) struct Compared {
     excused: usize,
     made: usize,
     made_excused: usize,
-    open: usize,
     spans: usize,
     spans_excused: usize,
     /// Turns of the recording that nothing explains.
@@ -139,12 +135,9 @@ impl Compared {
         let absent: Vec<&Kind> = kinds.iter().filter(|kind| !made.turns.contains_key(**kind)).copied().collect();
         let excused = |kind: &&Kind| decided.unmade.iter().any(|one| one.excuses(scenario, kind));
         let (forgiven, unmade): (Vec<&Kind>, Vec<&Kind>) = absent.into_iter().partition(excused);
-        let is_open = |kind: &Kind| decided.open.iter().any(|one| one.excuses(scenario, kind));
-        let (unmade_open, unmade): (Vec<&Kind>, Vec<&Kind>) = unmade.into_iter().partition(|kind| is_open(kind));
         let new: Vec<(&Kind, &usize)> = made.turns.iter().filter(|(kind, _)| !kinds.contains(kind)).collect();
         let allowed = |(kind, _): &(&Kind, &usize)| decided.made.iter().any(|one| one.excuses(scenario, kind));
         let (listed, unheard): (Vec<_>, Vec<_>) = new.into_iter().partition(allowed);
-        let (unheard_open, unheard): (Vec<_>, Vec<_>) = unheard.into_iter().partition(|(kind, _)| is_open(kind));
         let (mut outside, mut spans, mut spans_excused) = (Vec::new(), 0, 0);
         let ranges = made.spans.ranges();
         for (name, recorded) in recorded.spans.ranges() {
@@ -161,11 +154,10 @@ impl Compared {
             scenario,
             runs,
             turns: kinds.len(),
-            seen: kinds.len() - forgiven.len() - unmade_open.len() - unmade.len(),
+            seen: kinds.len() - forgiven.len() - unmade.len(),
             excused: forgiven.len(),
             made: made.turns.len(),
             made_excused: listed.len(),
-            open: unmade_open.len() + unheard_open.len(),
             spans,
             spans_excused,
             unmade: unmade.into_iter().cloned().collect(),
@@ -175,12 +167,12 @@ impl Compared {
     }
 
     /// The heads of [`Self::row`].
-    pub(crate) const HEAD: &str = "| recording | runs | turns in it | made | excused | unexplained | turns of the runs | listed with their source | unexplained | known and open | spans | excused | outside |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+    pub(crate) const HEAD: &str = "| recording | runs | turns in it | made | excused | unexplained | turns of the runs | listed with their source | unexplained | spans | excused | outside |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n";
 
     /// One line of the table.
     pub(crate) fn row(&self) -> String {
         format!(
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
             self.scenario,
             self.runs,
             self.turns,
@@ -190,7 +182,6 @@ impl Compared {
             self.made,
             self.made_excused,
             self.unheard.len(),
-            self.open,
             self.spans,
             self.spans_excused,
             self.outside.len(),

@@ -59,19 +59,23 @@ const OLD: &str = "1.11.3";
 const NEW: &str = "1.12.1";
 /// The images as the recordings' pods saw them: their size, and that 5 MB come in a second.
 const IMAGES: [(&str, u64); 2] = [("small", 5 << 20), ("large", 400 << 20)];
-const SPEED: u64 = 5_000_000;
+/// Bytes a second, drawn in thousands.
+const SPEED: Span = Span::millis(4_500, 5_200);
+/// What it takes until helm has read chart and release (recorded: 1.8 s from its start to the first hook).
+const HELM: Span = Span::millis(1_200, 2_200);
 
 impl Lab {
     fn new(seed: u64) -> Self {
         let cluster = Embedded::with(Setup::seeded(seed));
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
         cluster.world().api().put(namespace).expect("it is a namespace");
+        let mut chance = cluster.world().chance("kubectl");
         for (name, bytes) in IMAGES {
+            let speed = u64::try_from(chance.draw(SPEED).as_millis()).expect("it is short") * 1000;
             let digest = format!("{:0128x}", bytes + 1);
-            let site = Site { speed: SPEED, ..Site::new(bytes, digest) };
+            let site = Site { speed, ..Site::new(bytes, digest) };
             cluster.internet().publish(url(name), site);
         }
-        let chance = cluster.world().chance("kubectl");
         Self { cluster, chance }
     }
 
@@ -99,7 +103,7 @@ impl Lab {
         witness.end()
     }
 
-    async fn upgrade_with_a_slow_image(self) -> Tape {
+    async fn upgrade_with_a_slow_image(mut self) -> Tape {
         let witness = Witness::new(self.world()).await;
         self.helm(false, OLD, &[]).await;
         self.settled("an installation").await;
@@ -111,13 +115,14 @@ impl Lab {
         self.patch("large", &json!({ "spec": { "minNumberOfCopies": 3 } })).await;
         self.until("two copies on their way", |lab| lab.entries("large", "in-progress") == 2).await;
         witness.mark("upgrade");
+        self.helm_starts().await;
         self.helm(true, NEW, &[]).await;
         self.until("all copies", |lab| lab.ready("small") == 3 && lab.ready("large") == 3).await;
         self.settled("an upgrade").await;
         witness.end()
     }
 
-    async fn incompatible(self) -> Tape {
+    async fn incompatible(mut self) -> Tape {
         self.helm(false, NEW, &[]).await;
         self.settled("an installation").await;
         for (name, _) in IMAGES {
@@ -137,6 +142,7 @@ impl Lab {
         ];
         for (set, copies) in steps {
             witness.mark("upgrade");
+            self.helm_starts().await;
             self.helm(true, NEW, &set).await;
             let there = move |lab: &Self| lab.ready("small") == copies && lab.ready("large") == copies;
             self.world().pass(Duration::from_secs(35)).await;
@@ -150,6 +156,11 @@ impl Lab {
 
     fn world(&self) -> &World {
         self.cluster.world()
+    }
+
+    async fn helm_starts(&mut self) {
+        let pause = self.chance.draw(HELM);
+        self.world().pass(pause).await;
     }
 
     async fn helm(&self, upgrade: bool, version: &str, set: &[(String, Value)]) {

@@ -187,7 +187,12 @@ fn told(condition: &Value) -> String {
 
 fn engine_image(image: &Value) -> String {
     let nodes = image["status"]["nodeDeploymentMap"].as_object();
-    let on = nodes.map_or(0, |nodes| nodes.values().filter(|on| **on == true).count());
+    // Which pods are counted first is chance, and for a moment one without a node is among them.
+    let on = match nodes.map_or((0, 0), |nodes| (nodes.values().filter(|on| **on == true).count(), nodes.len())) {
+        (0, _) => "no",
+        (on, all) if on == all => "all",
+        _ => "some",
+    };
     let ready = condition(image, "ready");
     let state = text(&image["status"], "state");
     format!("`{state}`, ready `{ready}`, on {on} nodes{}", life(image))

@@ -264,7 +264,9 @@ impl Vessel {
             layer.put(path.trim_start_matches('/'), super::files::File::of(&bytes));
         }
         let ports = &self.spec["ports"];
-        let probe = |field: &str, role| Probe::of(&self.spec[field], ports, role, now);
+        let waits = !self.spec["readinessProbe"]["initialDelaySeconds"].is_null();
+        let soon = waits && site.chance.happens(0.15);
+        let probe = |field: &str, role| Probe::of(&self.spec[field], ports, role, now, soon);
         let probes: Vec<Probe> = [
             probe("startupProbe", Role::Startup),
             probe("readinessProbe", Role::Readiness),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::known::{self, Known};
 use super::super::plant::Plant;
 use super::super::release::Release;
-use super::super::setting::{self, SETTINGS};
+use super::super::setting;
 use super::super::site::{Flags, Site};
 use super::super::{image, kind, name, node, volume, webhook};
 use super::api::Hand;
@@ -31,18 +31,18 @@ pub(super) struct Circumstances {
     pub(super) chance: Chance,
 }
 
-/// Container running → process at work (measured 0.7–2.1 s, with the environment's check).
-const STARTS: Span = Span::millis(300, 1200);
-/// How long the first holder keeps the webhook's lease (measured).
-const FIRST: Span = Span::millis(2500, 4600);
+/// Container running → process at work, with the environment's check: measured 0.7–2.1 s, mostly below 1.4.
+const STARTS: (Span, Span) = (Span::millis(720, 1400), Span::millis(1400, 2100));
+/// How long the first holder keeps the webhook's lease: measured 2.5–5.8 s, mostly below 3.2.
+const FIRST: (Span, Span) = (Span::millis(2400, 3200), Span::millis(3200, 6800));
 /// The same of later ones: mostly short (measured median 0.4–0.6 s).
-const LATER: (Span, Span) = (Span::millis(200, 800), Span::millis(800, 2600));
+const LATER: (Span, Span) = (Span::millis(160, 800), Span::millis(800, 2600));
 /// From holding the lease to an answering webhook.
 const ANSWERS: Span = Span::millis(50, 250);
 /// From the lease's release to running controllers (measured).
 const CONTROLLERS: Span = Span::millis(200, 400);
-/// The resource upgrade (measured 0.11 s with two images).
-const UPGRADE: Span = Span::millis(100, 300);
+/// The resource upgrade under its lease (measured 0.05–0.11 s with two images).
+const UPGRADE: Span = Span::millis(20, 120);
 
 /// The webhook of a manager, up for as long as it is held.
 struct Serves {
@@ -67,7 +67,8 @@ pub(super) async fn run(mut own: Circumstances) {
     let hand = Hand { client: own.setting.client.clone(), namespace: own.namespace.clone() };
     let clock = own.setting.clock;
     let release = Release::of(&own.image);
-    tokio::time::sleep(own.chance.draw(STARTS)).await;
+    let span = if own.chance.happens(0.7) { STARTS.0 } else { STARTS.1 };
+    tokio::time::sleep(own.chance.draw(span)).await;
 
     let lock = "longhorn-manager-webhook-lock";
     lease::acquire(&hand, &clock, &mut own.chance, lock, &own.node).await;
@@ -78,15 +79,13 @@ pub(super) async fn run(mut own: Circumstances) {
         own.api.print(&own.namespace, &own.pod, "level=info msg=\"Found old longhorn manager\"");
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    let known = settings(&hand).await;
-    if value(&known, setting::CURRENT_VERSION) == release.version {
-        configure(&hand, &known, &chart(&hand).await).await;
-    } else {
+    if version(&hand).await != release.version {
         let lock = "longhorn-manager-upgrade-lock";
         lease::acquire(&hand, &clock, &mut own.chance, lock, &own.node).await;
         upgrade(&mut own, &hand, &release).await;
         lease::release(&hand, lock).await;
     }
+    provide(&own, &hand, &release).await;
 
     tokio::time::sleep(own.chance.draw(CONTROLLERS)).await;
     let site = Site {
@@ -113,12 +112,11 @@ pub(super) async fn run(mut own: Circumstances) {
 /// Brings the webhook up, as the holder of its lease.
 async fn serve(own: &mut Circumstances, hand: &Hand) -> (Serves, Process) {
     let first = !own.plant.webhook_is_up();
-    let span = match (first, own.chance.happens(0.7)) {
-        (true, _) => FIRST,
-        (false, true) => LATER.0,
-        (false, false) => LATER.1,
-    };
+    let (usual, long) = if first { FIRST } else { LATER };
+    let span = if own.chance.happens(0.7) { usual } else { long };
     let (held, answers) = (own.chance.draw(span), own.chance.draw(ANSWERS));
+    // Its certificate is looked after by whoever was the first of all.
+    lease::keep(hand, &own.setting.clock, "longhorn-webhook-cert-rotation", &own.node).await;
     for (kind, object) in webhook::configurations(&own.namespace) {
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         if hand.get(&kind, &name).await.is_none() {
@@ -168,8 +166,10 @@ async fn settings(hand: &Hand) -> BTreeMap<String, Value> {
     all.into_iter().map(|setting| (text(&setting["metadata"]["name"]), setting)).collect()
 }
 
-fn value<'a>(known: &'a BTreeMap<String, Value>, name: &str) -> &'a str {
-    known.get(name).and_then(|setting| setting["value"].as_str()).unwrap_or_default()
+/// The version that the resources are at.
+async fn version(hand: &Hand) -> String {
+    let setting = hand.get(&kind::SETTING, setting::CURRENT_VERSION).await;
+    setting.map(|own| text(&own["value"])).unwrap_or_default()
 }
 
 /// What the chart chose for settings, and which version of its choice that is.
@@ -201,51 +201,70 @@ async fn configure(hand: &Hand, known: &BTreeMap<String, Value>, chart: &Chart) 
     }
 }
 
-/// Makes the settings that are missing, and moves the resources to this version, unless that was done while it waited.
+/// Moves the resources to this version, unless that was done while it waited.
 async fn upgrade(own: &mut Circumstances, hand: &Hand, release: &Release) {
-    let known = settings(hand).await;
-    if value(&known, setting::CURRENT_VERSION) == release.version {
+    if version(hand).await == release.version {
         return;
     }
     own.api.print(&own.namespace, &own.pod, "level=info msg=\"Start upgrading\"");
     tokio::time::sleep(own.chance.draw(UPGRADE)).await;
-    let chart = chart(hand).await;
-    configure(hand, &known, &chart).await;
-    for definition in SETTINGS.iter().filter(|own| !known.contains_key(own.name)) {
-        let wanted = chart.chosen.iter().find(|(name, _)| *name == definition.name).map(|(_, value)| value.clone());
-        let value = wanted.unwrap_or_else(|| definition.default.to_owned());
-        let object = json!({"metadata": {"name": definition.name, "annotations": chart.mark()}, "value": value});
-        if hand.create(&kind::SETTING, object).await.is_ok() {
-            applied(hand, definition.name).await;
+    for (name, value) in [(setting::API_VERSION, "longhorn.io/v1beta2"), (setting::CURRENT_VERSION, &release.version)] {
+        let object = json!({"metadata": {"name": name, "annotations": {webhook::FROM_LONGHORN: ""}}, "value": value});
+        match hand.create(&kind::SETTING, object).await {
+            Ok(_) => applied(hand, name).await,
+            Err(_) => set(hand, name, value, None).await,
         }
     }
-    set(hand, "crd-api-version", "longhorn.io/v1beta2", None).await;
-    set(hand, setting::CURRENT_VERSION, &release.version, None).await;
     own.api.print(&own.namespace, &own.pod, "level=info msg=\"Finish upgrading\"");
+}
+
+/// Makes the settings that are missing, and applies what the chart chose anew.
+async fn provide(own: &Circumstances, hand: &Hand, release: &Release) {
+    let (known, chart) = (settings(hand).await, chart(hand).await);
+    configure(hand, &known, &chart).await;
+    let flags = flags(own);
+    let mut new = Vec::new();
+    for made in setting::made(release).filter(|made| !known.contains_key(made.name)) {
+        let chosen = chart.chosen.iter().find(|(name, _)| name == made.name).map(|(_, value)| value.as_str());
+        let flag = flags.iter().find(|(name, _)| *name == made.name).map(|(_, image)| *image);
+        let value = flag.or(chosen).unwrap_or_else(|| made.value(release));
+        let object = json!({"metadata": {"name": made.name, "annotations": chart.mark()}, "value": value});
+        // Another manager may be quicker.
+        if hand.create(&kind::SETTING, object).await.is_ok() {
+            new.push(made);
+        }
+    }
+    for made in new.into_iter().filter(|made| made.applied) {
+        applied(hand, made.name).await;
+    }
+}
+
+/// The settings whose values are in the command line.
+fn flags(own: &Circumstances) -> [(&'static str, &str); 4] {
+    let flags = &own.flags;
+    [
+        (setting::ENGINE_IMAGE, &flags.engine),
+        (setting::INSTANCE_MANAGER_IMAGE, &flags.instance_manager),
+        (setting::IMAGE_MANAGER_IMAGE, &flags.image_manager),
+        (setting::SUPPORT_BUNDLE_IMAGE, &flags.support_bundle),
+    ]
 }
 
 /// The settings with images, from the flags, and the object of the engine image.
 async fn images(own: &Circumstances, hand: &Hand) {
-    let flags = &own.flags;
-    let wanted = [
-        (setting::ENGINE_IMAGE, &flags.engine),
-        (setting::INSTANCE_MANAGER_IMAGE, &flags.instance_manager),
-        (setting::IMAGE_MANAGER_IMAGE, &flags.image_manager),
-        ("default-share-manager-image", &flags.share_manager),
-    ];
-    for (name, image) in wanted {
+    for (name, image) in flags(own) {
         let known = hand.get(&kind::SETTING, name).await.map(|own| text(&own["value"])).unwrap_or_default();
-        if known != *image {
+        if known != image {
             set(hand, name, image, None).await;
         }
     }
-    let name = name::engine_image(&flags.engine);
+    let name = name::engine_image(&own.flags.engine);
     if hand.get(&kind::ENGINE_IMAGE, &name).await.is_none() {
         let object = json!({
             "metadata": {"name": name, "labels": {
                 name::COMPONENT: "engine-image", "longhorn.io/engine-image": name, name::MANAGED_BY.0: name::MANAGED_BY.1,
             }},
-            "spec": {"image": flags.engine},
+            "spec": {"image": own.flags.engine},
         });
         let _ = hand.create(&kind::ENGINE_IMAGE, object).await;
     }

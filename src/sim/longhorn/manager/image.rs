@@ -20,8 +20,8 @@ pub(in super::super) struct ManagerImage {
     pub(in super::super) setting: Setting,
 }
 
-/// How long a write of a manager takes to reach the server.
-pub(super) const LATENCY: Span = Span::millis(2, 8);
+/// How long a write of a manager takes to reach the server (recorded: 10 to 45 ms from one deletion of a takeover to the next).
+pub(super) const LATENCY: Span = Span::millis(8, 45);
 
 /// Ends with the container that started it.
 struct Task(JoinHandle<()>);
@@ -66,7 +66,8 @@ impl Image for ManagerImage {
             namespace,
             image: start.image.clone(),
             switch: start.switch.clone(),
-            lingers: chance.draw(Span::millis(5500, 7000)),
+            begins: chance.draw(Span::millis(10, 500)),
+            lingers: chance.draw(Span::millis(4500, 7000)),
         };
         let holds = Task(tokio::spawn(job::run(job, circumstances)));
         Life { ready_after: Some(Duration::ZERO), holds: Some(Box::new(holds)), ..Life::sleeps() }

@@ -40,6 +40,14 @@ async fn try_acquire(hand: &Hand, clock: &Clock, name: &str, node: &str) -> bool
     hand.replace(&Kind::LEASE, &lease).await.is_ok()
 }
 
+/// Takes a lease that nobody has yet, for good.
+pub(super) async fn keep(hand: &Hand, clock: &Clock, name: &str, node: &str) {
+    if hand.get(&Kind::LEASE, name).await.is_none() {
+        // Who is refused finds that another manager was quicker.
+        let _ = try_acquire(hand, clock, name, node).await;
+    }
+}
+
 /// Lets go of it.
 pub(super) async fn release(hand: &Hand, name: &str) {
     // Who is refused holds it until it expires, as with client-go.

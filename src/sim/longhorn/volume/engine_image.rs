@@ -10,7 +10,7 @@ use super::instance_manager::COMPONENT;
 use super::kind;
 use super::name;
 use super::post::Post;
-use super::site::time;
+use super::site::{is, time};
 use super::timing::{RESYNC, UNUSED_IMAGE};
 use super::{BACKOFF, FINALIZER};
 use crate::sim::{Cache, Controller, Key, Kind, Object, Round, Runs, Trigger, Write};
@@ -78,6 +78,14 @@ fn reconcile(key: &Key, cache: &Cache, post: &mut Post, now: Timestamp) -> Round
         writes.push(Write::create(&Kind::DAEMON_SET, built(image, &set)).forgiving(&[409]));
     }
     deployed(&mut draft, cache, post, now);
+    if !is(image.at("/status/conditions"), "ready") && is(draft.at("/status/conditions"), "ready") {
+        let told = format!(
+            "Engine image {} ({}) is fully deployed on all ready nodes",
+            image.name(),
+            image.text("/spec/image")
+        );
+        writes.push(Write::event(image, "Normal", "ready", told));
+    }
     let used = references(image.text("/spec/image"), cache, post);
     draft.set("/status/refCount", used);
     let since = draft.text("/status/noRefSince").to_owned();
@@ -144,9 +152,9 @@ fn deployed(draft: &mut Draft, cache: &Cache, post: &Post, now: Timestamp) {
     draft.set("/status/nodeDeploymentMap", Value::Object(map));
     draft.set("/status/state", if whole { "deployed" } else { "deploying" });
     let (reason, message) = if whole {
-        ("", String::new())
+        ("", format!("Engine image {name} ({image}) is fully deployed on all ready nodes"))
     } else {
-        ("daemonSet", format!("Engine image is deployed on {count} of {ready} nodes"))
+        ("daemonSet", format!("Engine image is not fully deployed on all nodes: {count} of {ready}"))
     };
     draft.condition("ready", whole, reason, &message, &time(now));
     draft.set("/status/incompatible", false);
