@@ -70,6 +70,10 @@ pub(super) async fn act(args: &WriteFile, ctx: &StepContext) -> Result<Done, Err
     Ok(Done::default().with("sha256", wanted).with("bytes", bytes))
 }
 
+/// What somebody needs to know who writes a downloaded file into a pod of the embedded cluster.
+const NO_CONTENT: &str = "a file of this machine: what the embedded cluster downloads has a size and a digest and no \
+                          content; on a real cluster, with `--context`, it has";
+
 /// Where the bytes come from.
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is not moved about")]
 enum Content {
@@ -100,7 +104,10 @@ impl Content {
 
     /// The bytes from the first on, counted as they go.
     fn stream<'a>(&'a self, sent: &Arc<Mutex<Sent>>, ctx: &'a StepContext) -> Result<Input<'a>, Error> {
-        let (reader, total) = self.open()?;
+        let (reader, total) = self.open().map_err(|error| {
+            let made_up = error.class == Class::Missing && !ctx.cluster.processes();
+            if made_up { error.expected(NO_CONTENT) } else { error }
+        })?;
         let sent = sent.clone();
         *sent.lock().expect("nobody panics while counting bytes") = Sent::nothing();
         let stream = stream::try_unfold((reader, Instant::now()), move |(mut reader, mut said)| {

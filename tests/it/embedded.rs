@@ -79,3 +79,11 @@ fn what_the_embedded_cluster_does_not_have_is_said() {
     says(unserved, 4, &["the API server has no kind `FlowSchema` in `flowcontrol.apiserver.k8s.io/v1`", "(CRD)"]);
     says("command = { args = [\"true\"] }", 4, &["embedded"]);
 }
+
+#[test]
+fn what_the_embedded_cluster_downloads_has_no_content_to_write() {
+    let same_image = concat!(env!("CARGO_MANIFEST_DIR"), "/plans/same-image.toml");
+    let sets = ["--set", "rounds=1", "--set", "volumes=0", "--set", "air_gapped=true"];
+    let ran = Bench::new().lariat([&["run", same_image][..], &sets].concat());
+    ran.expect(4, &["image-server/fill", "has a size and a digest and no content", "`--context`"]);
+}
