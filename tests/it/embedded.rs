@@ -58,6 +58,29 @@ fn minutes_pass_at_once_and_the_same_seed_gives_the_same_journal() {
     bench.lariat(["cleanup", "small"]).expect(0, &["nothing is left"]);
 }
 
+/// A whole plan of ours: charts, hooks, every node, all that was recorded of them. Two at once, so that what
+/// else the machine does is another thing for each.
+#[test]
+fn whole_plans_give_the_same_journal_to_the_same_seed() {
+    for plan in ["restart", "same-image"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("plans/{plan}.toml"));
+        let journal = || {
+            let bench = Bench::new();
+            bench.lariat(["run", &path.to_string_lossy(), "--seed", "3"]);
+            bench.latest(plan, "events.jsonl")
+        };
+        let (one, other) = std::thread::scope(|scope| {
+            let beside = scope.spawn(journal);
+            let here = journal();
+            (here, beside.join().expect("a run ends"))
+        });
+        assert!(one.contains("run-finished"), "{plan}");
+        let differs = one.lines().zip(other.lines()).find(|(one, other)| one != other);
+        assert_eq!(differs, None, "{plan}: the same seed gave another journal");
+        assert_eq!(one.len(), other.len(), "{plan}");
+    }
+}
+
 #[test]
 fn what_the_embedded_cluster_does_not_have_is_said() {
     let step = |verb: &str| {
@@ -78,6 +101,7 @@ fn what_the_embedded_cluster_does_not_have_is_said() {
                     metadata = { name = \"x\" } } }";
     says(unserved, 4, &["the API server has no kind `FlowSchema` in `flowcontrol.apiserver.k8s.io/v1`", "(CRD)"]);
     says("command = { args = [\"true\"] }", 4, &["embedded"]);
+    says("http = { url = \"http://127.0.0.1:9/\" }", 4, &["time is virtual on this cluster", "--context"]);
 }
 
 #[test]

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -98,10 +99,11 @@ struct Desk {
 struct Office {
     setting: Setting,
     cache: Mutex<Cache>,
-    /// Counts what was delivered, so that a worker can wait for more.
-    delivered: watch::Sender<u64>,
+    /// Rings with everything that is delivered. Who waits is woken in the order of waiting, which
+    /// tokio's `watch` does not keep where many wait.
+    delivered: Notify,
     /// True once every kind has been listed.
-    synced: watch::Sender<bool>,
+    synced: AtomicBool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -126,8 +128,8 @@ impl Process {
         let office = Arc::new(Office {
             setting,
             cache: Mutex::default(),
-            delivered: watch::Sender::default(),
-            synced: watch::Sender::default(),
+            delivered: Notify::new(),
+            synced: AtomicBool::new(false),
         });
         let pump = tokio::spawn(run(office, desks.clone(), controllers)).abort_handle();
         Self { pump, desks }
@@ -203,7 +205,7 @@ async fn run(office: Arc<Office>, desks: Arc<Vec<Arc<Desk>>>, controllers: Vec<B
         tasks.spawn(record(office.clone(), desk.name, told));
         tasks.spawn(work(office.clone(), desk.clone(), controller, events));
     }
-    office.synced.send_replace(missing.is_empty());
+    office.tell(missing.is_empty());
     while let Some(word) = inbox.recv().await {
         let mut cache = lock(&office.cache);
         let (kind, changes) = match word {
@@ -246,10 +248,7 @@ async fn run(office: Arc<Office>, desks: Arc<Vec<Arc<Desk>>>, controllers: Vec<B
             }
         }
         drop(cache);
-        office.delivered.send_modify(|count| *count += 1);
-        if missing.is_empty() {
-            office.synced.send_replace(true);
-        }
+        office.tell(missing.is_empty());
     }
 }
 
@@ -264,8 +263,7 @@ async fn work(office: Arc<Office>, desk: Arc<Desk>, mut controller: Box<dyn Runs
         recorder,
     };
     let mut owed: BTreeMap<Key, Vec<(Kind, u64)>> = BTreeMap::new();
-    // An error is the end of the process, and of this task with it.
-    let _ = office.synced.subscribe().wait_for(|synced| *synced).await;
+    office.until(|| office.synced.load(Ordering::Relaxed)).await;
     let mut resync = controller.resync().map(|every| Instant::now() + every);
     loop {
         let now = Instant::now();
@@ -346,21 +344,34 @@ fn look_at_everything(office: &Office, desk: &Desk) {
 }
 
 impl Office {
+    /// Wakes everybody who waits for what was delivered.
+    fn tell(&self, synced: bool) {
+        if synced {
+            self.synced.store(true, Ordering::Relaxed);
+        }
+        self.delivered.notify_waiters();
+    }
+
+    /// Waits until something that deliveries change is so.
+    async fn until(&self, holds: impl Fn() -> bool) {
+        loop {
+            let mut delivered = std::pin::pin!(self.delivered.notified());
+            delivered.as_mut().enable();
+            if holds() {
+                return;
+            }
+            delivered.await;
+        }
+    }
+
     /// Waits until the watches have delivered these writes; as long as client-go's expectations hold at most.
     async fn wait_for(&self, owed: &[(Kind, u64)]) {
         const EXPECTATIONS: Duration = Duration::from_mins(5);
-        let mut delivered = self.delivered.subscribe();
         let seen = || {
             let cache = lock(&self.cache);
             owed.iter().all(|(kind, revision)| cache.revision(kind).is_none_or(|known| known >= *revision))
         };
-        let wait = async {
-            while !seen() {
-                if delivered.changed().await.is_err() {
-                    return;
-                }
-            }
-        };
+        let wait = self.until(seen);
         // Later than that the controller works with what it has, as the real ones do.
         let _ = tokio::time::timeout(EXPECTATIONS, wait).await;
     }
