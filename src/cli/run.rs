@@ -15,7 +15,7 @@ use super::screen::{err, out, told};
 use super::sink::Recorded;
 use super::{Exit, dry_run, runtime};
 use crate::clock::{Clock, Stopwatch};
-use crate::cluster::Cluster;
+use crate::cluster::{Apart, Cluster};
 use crate::engine::{self, Order};
 use crate::event::{CancelReason, Event, FORMAT, Mask, RunStart, Verdict};
 use crate::expr::{Form, Shared};
@@ -41,6 +41,7 @@ pub(super) fn run(args: RunArgs) -> Exit {
     if door::is_embedded(&plan, &args.cluster) {
         let seed = seed(&args).unwrap_or(1);
         return runtime::embedded(move || async move {
+            let _apart = Apart::begin();
             let embedded = Embedded::new(seed);
             embedded.inject(&args.faults);
             let cluster: Arc<dyn Cluster> = Arc::new(embedded);

@@ -95,6 +95,7 @@ impl<'a> Program<'a> {
         if let Some(dir) = &dir {
             command.current_dir(dir);
         }
+        super::reaches_out("starts a program");
         let mut child = command.spawn().map_err(|source| StartError::new(&self.program, &path, source))?;
         let group = Group::of(&child);
         Ok(Running {

@@ -56,7 +56,7 @@ impl Embedded {
         for fault in faults.iter().filter(|fault| fault.kind().place == Place::Longhorn) {
             self.longhorn.wrong(fault.kind().name);
             // The receiver is in the line above.
-            let _ = tell.send(Strike { fault: fault.to_string(), what: "it is built into Longhorn".to_owned() });
+            let _ = tell.send(Strike { fault: fault.to_string(), what: format!("built in: {}", fault.kind().does) });
         }
         if !faults.is_empty() {
             self.longhorn.excuse();

@@ -5,7 +5,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 
 use super::{Done, Error, StepContext};
-use crate::cluster::install_tls;
+use crate::cluster::{install_tls, reaches_out};
 use crate::event::{Class, Note};
 use crate::plan::verb::Http;
 
@@ -99,6 +99,7 @@ fn request(args: &Http, expected: Option<u16>, ctx: &StepContext) -> Result<Requ
 }
 
 fn client(expected: Option<u16>) -> Result<Client, Error> {
+    reaches_out("sends a request");
     install_tls();
     // Who expects a redirect wants to see it.
     let follows = !expected.is_some_and(|status| (300..400).contains(&status));

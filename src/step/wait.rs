@@ -4,6 +4,7 @@ use futures::FutureExt as _;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
+use super::ask::ask;
 use super::board::{Board, Sight};
 use super::calm::Calm;
 use super::{Done, Error, StepContext};
@@ -18,11 +19,30 @@ const TICK: Duration = Duration::from_secs(1);
 /// Most objects that are kept as output.
 const KEPT: usize = 100;
 
+/// A kind of Kubernetes' own that the embedded cluster does not have never comes there: no definition brings it.
+async fn imitated(conditions: &Conditions, ctx: &StepContext) -> Result<(), Error> {
+    if !ctx.cluster.identity().is_some_and(|cluster| cluster.embedded) {
+        return Ok(());
+    }
+    for (_, condition) in conditions.iter() {
+        let resource = &ctx.recorder.query(&ctx.selection(&condition.on).id).resource;
+        let is_own = resource.group.ends_with(".k8s.io") || !resource.group.contains('.');
+        if is_own && ask(ctx, &format!("look up {resource}"), || ctx.recorder.served(resource)).await?.is_none() {
+            return Err(Error::new(
+                Class::Missing,
+                format!("the embedded cluster has no `{resource}`; a real one may: name it with `--context`"),
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Waits until conditions hold, for as long as they must.
 ///
 /// Outputs: `objects` (those that satisfy the condition; with `all` a map of them
 /// by name), `object` (the first), `count`.
 pub(super) async fn act(args: &Wait, ctx: &StepContext) -> Result<Done, Error> {
+    imitated(&args.conditions, ctx).await?;
     let stable = ctx.get_opt(args.stable.as_ref())?.map_or(Duration::ZERO, |span| span.0);
     let mut board = Board::open(&args.conditions, ctx)?;
     let mut calm = Calm::new(ctx);

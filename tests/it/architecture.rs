@@ -138,6 +138,37 @@ fn nothing_asks_the_time_but_the_clock() {
     assert!(wrong.is_empty(), "only src/clock.rs asks the time:\n{}", wrong.join("\n"));
 }
 
+/// A run in virtual time must notice when it reaches out: whoever can, says so right before.
+#[test]
+fn nothing_reaches_out_unsaid() {
+    let ways = [
+        "Command::new(",
+        "TcpListener::bind",
+        "TcpStream::connect",
+        "UdpSocket::bind",
+        "UnixStream::connect",
+        "UnixListener::bind",
+        "Client::builder()",
+        "Client::try_from(",
+        "reqwest::get",
+    ];
+    // What only tests are served by.
+    let served_to_tests = "src/cluster/live/server.rs";
+    let (mut wrong, mut found) = (Vec::new(), 0);
+    for file in sources().into_iter().filter(|file| !is_for_tests(file) && !file.ends_with(served_to_tests)) {
+        let text = without_comments(&fs::read_to_string(&file).expect("the source can be read"));
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        if ways.iter().any(|way| text.contains(way)) {
+            found += 1;
+            if !text.contains("reaches_out(") {
+                wrong.push(file.display().to_string());
+            }
+        }
+    }
+    assert!(found >= 5, "the ways out have other names by now: {found}");
+    assert!(wrong.is_empty(), "`cluster::reaches_out` is not called where something reaches out: {wrong:?}");
+}
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

@@ -62,11 +62,11 @@ fn minutes_pass_at_once_and_the_same_seed_gives_the_same_journal() {
 /// else the machine does is another thing for each.
 #[test]
 fn whole_plans_give_the_same_journal_to_the_same_seed() {
-    for plan in ["restart", "same-image"] {
+    for (plan, sets) in [("restart", &[][..]), ("same-image", &["--set", "rounds=1"])] {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("plans/{plan}.toml"));
         let journal = || {
             let bench = Bench::new();
-            bench.lariat(["run", &path.to_string_lossy(), "--seed", "3"]);
+            bench.lariat(["run", &path.to_string_lossy(), "--seed", "3"].iter().chain(sets));
             bench.latest(plan, "events.jsonl")
         };
         let (one, other) = std::thread::scope(|scope| {
@@ -101,6 +101,12 @@ fn what_the_embedded_cluster_does_not_have_is_said() {
                     metadata = { name = \"x\" } } }";
     says(unserved, 4, &["the API server has no kind `FlowSchema` in `flowcontrol.apiserver.k8s.io/v1`", "(CRD)"]);
     says("command = { args = [\"true\"] }", 4, &["embedded"]);
+    let unserved = step("sleep = { for = \"1s\", because = \"x\" }")
+        .replace("resource = \"pods\"", "resource = \"flowschemas.flowcontrol.apiserver.k8s.io\"");
+    Bench::with(&unserved).lariat(["run", "plan.toml"]).expect(
+        4,
+        &["the embedded cluster has no `flowschemas.flowcontrol.apiserver.k8s.io`", "--context", "0s simulated"],
+    );
     says("http = { url = \"http://127.0.0.1:9/\" }", 4, &["time is virtual on this cluster", "--context"]);
 }
 

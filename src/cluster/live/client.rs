@@ -16,6 +16,7 @@ use tower_http::decompression::DecompressionLayer;
 /// connection for itself, so that the step after a `wait` would need a new one: a spare one is
 /// opened beside each watch. Through a proxy the client is kube's, without either.
 pub(super) fn client(config: Config) -> kube::Result<Client> {
+    crate::cluster::reaches_out("connects to an API server");
     if config.proxy_url.is_some() {
         return Client::try_from(config);
     }

@@ -74,6 +74,7 @@ pub(crate) struct Listener {
 impl Listener {
     /// Listens there; port 0 is any free one.
     pub(crate) async fn open(server: Arc<Server>, address: SocketAddr) -> io::Result<Self> {
+        crate::cluster::reaches_out("listens at a port");
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let task = tokio::spawn(async move {

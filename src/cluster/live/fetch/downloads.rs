@@ -62,6 +62,7 @@ impl Downloads {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
+        crate::cluster::reaches_out("downloads");
         install_tls();
         let client = Client::builder()
             .user_agent(&self.user_agent)
