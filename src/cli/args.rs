@@ -403,6 +403,35 @@ pub(super) struct ServeArgs {
     /// Inject a fault: `NAME[:key=value,…]`, as `lariat sim faults` lists them (repeatable).
     #[arg(long = "fault", value_name = "FAULT", value_parser = a_fault)]
     pub(super) faults: Vec<Fault>,
+    /// Install a chart that the embedded cluster knows, as `longhorn-system/longhorn-1.12.1` (repeatable).
+    #[arg(long = "install", value_name = "NAMESPACE/CHART-VERSION", value_parser = an_installation)]
+    pub(super) install: Vec<Installation>,
+}
+
+/// A chart to be there from the beginning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Installation {
+    pub(super) namespace: String,
+    /// Its name, which is the release's too.
+    pub(super) chart: String,
+    pub(super) version: String,
+}
+
+fn an_installation(text: &str) -> Result<Installation, String> {
+    let parts = text.split_once('/').and_then(|(namespace, chart)| {
+        // A version begins with the first dash before a digit.
+        let at = chart.match_indices('-').map(|(at, _)| at);
+        let at = at.into_iter().find(|at| chart[at + 1..].starts_with(|first: char| first.is_ascii_digit()))?;
+        Some((namespace, &chart[..at], &chart[at + 1..]))
+    });
+    match parts {
+        Some((namespace, chart, version)) if !namespace.is_empty() && !chart.is_empty() => Ok(Installation {
+            namespace: namespace.to_owned(),
+            chart: chart.to_owned(),
+            version: version.to_owned(),
+        }),
+        _ => Err(format!("`{text}` names no namespace and chart; write it like `longhorn-system/longhorn-1.12.1`")),
+    }
 }
 
 fn a_loopback(text: &str) -> Result<std::net::SocketAddr, String> {

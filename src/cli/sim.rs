@@ -1,13 +1,16 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::args::{Seed, ServeArgs, SimCommand};
+use tokio_util::sync::CancellationToken;
+
+use super::args::{Installation, Seed, ServeArgs, SimCommand};
 use super::finish::shown;
 use super::screen::{err, out};
 use super::{Exit, run, runtime};
 use crate::clock::{Clock, keep_pace};
-use crate::cluster::Cluster as _;
+use crate::cluster::{ChartRequest, Cluster as _, HelmCall, HelmError};
 use crate::journal::write_atomically;
 use crate::sim::{Embedded, Parameter, Setup, faults};
 
@@ -88,13 +91,46 @@ async fn serve(args: ServeArgs) -> Exit {
         }
         std::future::pending::<()>().await;
     };
+    let install = async {
+        for installation in &args.install {
+            if let Err(error) = install(&cluster, installation).await {
+                return error;
+            }
+        }
+        std::future::pending().await
+    };
     tokio::select! {
         biased;
-        _ = signals.recv() => {}
-        () = tell => {}
+        _ = signals.recv() => Exit::Ok,
+        () = tell => Exit::Ok,
+        error = install => {
+            err(&super::screen::told(&error));
+            Exit::Error
+        }
         never = keep_pace(args.speed) => match never {},
     }
-    Exit::Ok
+}
+
+/// Installs a chart as the stand-in for helm does, and says so.
+async fn install(cluster: &Embedded, installation: &Installation) -> Result<(), HelmError> {
+    /// helm's default.
+    const TIMEOUT: Duration = Duration::from_mins(5);
+    let Installation { namespace, chart, version } = installation;
+    let request = ChartRequest {
+        release: chart.clone(),
+        chart: chart.clone(),
+        version: Some(version.clone()),
+        ..ChartRequest::default()
+    };
+    let call = HelmCall {
+        namespace: namespace.clone(),
+        timeout: TIMEOUT,
+        no_hooks: false,
+        cancel: CancellationToken::new(),
+    };
+    cluster.helm().install(&request, &call).await?;
+    out(&format!("{chart} {version} is installed in {namespace}"));
+    Ok(())
 }
 
 /// Where the kubeconfig stands. Dropped, it is gone.

@@ -30,15 +30,21 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
+        Self::with(&["--speed", "20"], "Ctrl-C")
+    }
+
+    /// Ready when it has printed this word.
+    fn with(args: &[&str], ready: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let mut server = Command::new(env!("CARGO_BIN_EXE_lariat"))
-            .args(["sim", "serve", "--speed", "20", "--kubeconfig", "kubeconfig"])
+            .args(["sim", "serve", "--kubeconfig", "kubeconfig"])
+            .args(args)
             .current_dir(folder.path())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the binary can be started");
         let said = BufReader::new(server.stdout.take().expect("stdout is a pipe"));
-        let ready = said.lines().map_while(Result::ok).any(|line| line.starts_with("Ctrl-C"));
+        let ready = said.lines().map_while(Result::ok).any(|line| line.contains(ready));
         assert!(ready, "the server ended before it could be used");
         Self { folder, server }
     }
@@ -190,4 +196,57 @@ fn helm_installs_upgrades_and_rolls_back_the_labs_chart() {
     // A hook that failed stays behind, also when its release goes.
     desk.does("kubectl wait pods -l app!=gadget-hook -n gadget --for=delete --timeout=60s");
     assert_eq!(desk.does("helm list --short --namespace gadget"), "");
+}
+
+const PARROT: &str = "\
+apiVersion: longhorn.io/v1beta2
+kind: BackingImage
+metadata: {name: parrot, namespace: longhorn-system}
+spec:
+  sourceType: download
+  sourceParameters: {url: 'https://longhorn-backing-image.s3-us-west-1.amazonaws.com/parrot.qcow2'}
+  checksum: bd79ab9e6d45abf4f3f0adf552a868074dd235c4698ce7258d521160e0ad79ffe555b94e7d4007add6e1a25f4526885eb25c53ce38f7d344dd4925b9f2cb5d3b
+  minNumberOfCopies: 3
+";
+
+/// Real helm reads the release that the stand-in made, and kubectl shows what Longhorn does, by its own columns.
+#[test]
+fn kubectl_and_helm_look_at_longhorn() {
+    let desk = Desk::with(&["--speed", "60", "--install", "longhorn-system/longhorn-1.12.1"], "is installed in");
+    let kubectl = |words: &str| desk.does(&format!("kubectl --namespace longhorn-system {words}"));
+    let history = desk.does("helm history longhorn --namespace longhorn-system --output json");
+    let history: serde_json::Value = serde_json::from_str(&history).expect("helm prints JSON");
+    assert_eq!(
+        (history.as_array().map(Vec::len), &history[0]["status"], &history[0]["chart"]),
+        (Some(1), &serde_json::json!("deployed"), &serde_json::json!("longhorn-1.12.1"))
+    );
+    let values = desk.does("helm get values longhorn --all --namespace longhorn-system");
+    assert!(values.contains("defaultSettings:"), "{values}");
+
+    for node in ["n1", "n2", "n3"] {
+        kubectl(&format!("wait lhn/{node} --for=create --timeout=60s"));
+        kubectl(&format!("wait lhn/{node} --for=condition=Ready --timeout=60s"));
+    }
+    let file = desk.folder.path().join("parrot.yaml");
+    std::fs::write(&file, PARROT).expect("a file can be written");
+    kubectl(&format!("apply -f {}", file.display()));
+    kubectl("wait lhbi/parrot --for=jsonpath={.status.size}=16777216 --timeout=60s");
+    let header = |kind: &str| columns(kubectl(&format!("get {kind}")).lines().next().unwrap_or_default()).join(" ");
+    assert_eq!(header("lhbi"), "NAME UUID SOURCETYPE SIZE VIRTUALSIZE AGE");
+    assert_eq!(header("lhbim"), "NAME STATE IMAGE NODE DISKUUID DISKPATH AGE");
+    assert_eq!(header("lhn"), "NAME READY ALLOWSCHEDULING SCHEDULABLE AGE");
+
+    let mut watching = desk
+        .command("kubectl", &["--namespace=longhorn-system", "get", "lhbim", "--watch", "--no-headers"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("kubectl is on PATH");
+    let told = BufReader::new(watching.stdout.take().expect("stdout is a pipe")).lines().map_while(Result::ok);
+    let mut states = told.map(|line| columns(&line)[1].to_owned());
+    assert_eq!(states.next().as_deref(), Some("running"));
+    kubectl("delete pods -l app=longhorn-manager --grace-period=0 --force");
+    assert!(states.any(|state| state == "unknown"), "a watch of kubectl shows what a restart does");
+    assert!(states.any(|state| state == "running"), "and that it is over");
+    watching.kill().expect("it watches until it is ended");
+    watching.wait().expect("it is our child");
 }
