@@ -425,11 +425,9 @@ fn an_installation(text: &str) -> Result<Installation, String> {
         Some((namespace, &chart[..at], &chart[at + 1..]))
     });
     match parts {
-        Some((namespace, chart, version)) if !namespace.is_empty() && !chart.is_empty() => Ok(Installation {
-            namespace: namespace.to_owned(),
-            chart: chart.to_owned(),
-            version: version.to_owned(),
-        }),
+        Some((namespace, chart, version)) if !namespace.is_empty() && !chart.is_empty() => {
+            Ok(Installation { namespace: namespace.to_owned(), chart: chart.to_owned(), version: version.to_owned() })
+        }
         _ => Err(format!("`{text}` names no namespace and chart; write it like `longhorn-system/longhorn-1.12.1`")),
     }
 }

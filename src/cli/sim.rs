@@ -122,12 +122,8 @@ async fn install(cluster: &Embedded, installation: &Installation) -> Result<(), 
         version: Some(version.clone()),
         ..ChartRequest::default()
     };
-    let call = HelmCall {
-        namespace: namespace.clone(),
-        timeout: TIMEOUT,
-        no_hooks: false,
-        cancel: CancellationToken::new(),
-    };
+    let call =
+        HelmCall { namespace: namespace.clone(), timeout: TIMEOUT, no_hooks: false, cancel: CancellationToken::new() };
     cluster.helm().install(&request, &call).await?;
     out(&format!("{chart} {version} is installed in {namespace}"));
     Ok(())
