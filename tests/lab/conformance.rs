@@ -94,6 +94,10 @@ impl Place for Lab {
         })
     }
 
+    fn tended<'a>(&'a self, path: &'a str, pointer: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(self.until(path, move |_, object| object.pointer(pointer).is_some()))
+    }
+
     fn clear<'a>(&'a self, made: &'a [String]) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             let now = json!({"gracePeriodSeconds": 0, "propagationPolicy": "Background"});

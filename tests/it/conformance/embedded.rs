@@ -38,6 +38,10 @@ impl Embedded {
 }
 
 impl Place for Embedded {
+    fn tended<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     fn client(&self) -> kube::Client {
         self.0.client()
     }

@@ -53,6 +53,10 @@ pub(crate) async fn perform(sequence: &Sequence, number: usize, place: &dyn Plac
                 stage.until(*code, &filled(path, &words)).await;
                 continue;
             }
+            Step::Tended { path, pointer } => {
+                place.tended(&filled(path, &words), pointer).await;
+                continue;
+            }
             Step::Running { pod, lines } => {
                 place.running(pod, lines).await;
                 stage.made.push(format!("/api/v1/namespaces/{namespace}/pods/{pod}"));

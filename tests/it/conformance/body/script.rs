@@ -40,6 +40,8 @@ pub(crate) enum Step {
     Sleep(Duration),
     /// Nothing goes on until the answer of a GET has this code.
     Until { code: u16, path: String },
+    /// Nothing goes on until controllers, where there are any, have written something at this JSON pointer.
+    Tended { path: String, pointer: String },
     /// A pod whose one container runs and has printed these lines.
     Running { pod: String, lines: Vec<String> },
     /// A command in a container, over a websocket.
@@ -113,6 +115,7 @@ fn step(lines: &[&str]) -> Option<Step> {
         "@events" => Some(Step::Events { name: argument.to_owned() }),
         "@sleep" => seconds(argument).map(Step::Sleep),
         "@until" => split(argument).map(|(code, path)| Step::Until { code: code.parse().expect("a code"), path }),
+        "@tended" => split(argument).map(|(path, pointer)| Step::Tended { path, pointer }),
         "@running" => {
             let lines = rest.iter().map(|line| (*line).to_owned()).collect();
             Some(Step::Running { pod: argument.to_owned(), lines })
