@@ -18,6 +18,10 @@ use crate::sim::{Cache, Controller, Key, Kind, Object, Round, Runs, Trigger, Wri
 /// The controller. Its keys are engine images, and nodes for the one that each manager's flag names.
 pub(super) fn controller(post: &Post) -> Box<dyn Runs> {
     let all = |_: &crate::sim::Change, cache: &Cache| cache.all(&kind::ENGINE_IMAGE).map(Object::key).collect();
+    let labelled = |change: &crate::sim::Change, _: &Cache| {
+        let name = change.after.label("longhorn.io/engine-image");
+        name.map(|name| Key::new(change.after.namespace(), name)).into_iter().collect()
+    };
     Controller {
         name: "longhorn-engine-image-controller",
         triggers: vec![
@@ -34,14 +38,8 @@ pub(super) fn controller(post: &Post) -> Box<dyn Runs> {
                 let moved = parts.iter().any(|part| change.touches(part));
                 cache.all(&kind::ENGINE_IMAGE).filter(|_| moved).map(Object::key).collect()
             }),
-            Trigger::on(Kind::POD, |change, _| {
-                let name = change.after.label("longhorn.io/engine-image");
-                name.map(|name| Key::new(change.after.namespace(), name)).into_iter().collect()
-            }),
-            Trigger::on(Kind::DAEMON_SET, |change, _| {
-                let name = change.after.label("longhorn.io/engine-image");
-                name.map(|name| Key::new(change.after.namespace(), name)).into_iter().collect()
-            }),
+            Trigger::on(Kind::POD, labelled),
+            Trigger::on(Kind::DAEMON_SET, labelled),
             Trigger::known(kind::REPLICA),
             Trigger::known(kind::ENGINE),
         ],
