@@ -1,13 +1,14 @@
 //! A stored object: JSON with the questions that the server asks of its metadata.
 
 use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::schema;
 
 /// An API object. It is always a JSON object; everything below `metadata` may
 /// still be missing or of a wrong type, as clients send it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Object(Map<String, Value>);
 
 impl Object {

@@ -38,6 +38,12 @@ pub(crate) fn object(object: &Object, resource: &Resource, shape: Shape) -> Valu
     }
 }
 
+/// Whether an object is shown whole just as it is stored.
+pub(crate) fn is_as_stored(object: &Object, resource: &Resource) -> bool {
+    object.field("apiVersion").is_some_and(|version| *version == *resource.api_version())
+        && resource.definition().is_none_or(|definition| !definition.varied)
+}
+
 /// The kind and version of a list.
 pub(crate) fn list_type(resource: &Resource, shape: Shape) -> (String, String) {
     match shape {

@@ -5,8 +5,9 @@
 //! is why no watch can miss or reorder one.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -20,7 +21,7 @@ pub(crate) struct Store {
     /// The newest revision that the history no longer explains.
     compacted: u64,
     drawers: BTreeMap<Drawer, BTreeMap<Name, Arc<Object>>>,
-    history: VecDeque<Change>,
+    history: VecDeque<Arc<Change>>,
     /// How many changes are kept; older ones are compacted away.
     keep: usize,
     watchers: BTreeMap<u64, Watcher>,
@@ -34,8 +35,8 @@ pub(crate) struct Name {
     pub(crate) name: String,
 }
 
-/// One committed change.
-#[derive(Clone, Debug)]
+/// One committed change; the history and all who are told share it.
+#[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) revision: u64,
     pub(crate) drawer: Drawer,
@@ -44,12 +45,20 @@ pub(crate) struct Change {
     /// For a deletion, the last state with the deletion's own revision.
     pub(crate) after: Arc<Object>,
     pub(crate) deleted: bool,
+    text: OnceLock<Bytes>,
+}
+
+impl Change {
+    /// What came of it as JSON, written once however many watches are told.
+    pub(crate) fn text(&self) -> &Bytes {
+        self.text.get_or_init(|| serde_json::to_vec(&*self.after).expect("a value is JSON").into())
+    }
 }
 
 /// What a watch is told.
 #[derive(Clone, Debug)]
 pub(crate) enum Delivery {
-    Change(Change),
+    Change(Arc<Change>),
     /// Everything up to this revision has been delivered.
     UpTo(u64),
     /// The server ends the watch, with or without a last word.
@@ -154,6 +163,7 @@ impl Store {
             before,
             after: object.clone(),
             deleted: false,
+            text: OnceLock::new(),
         });
         object
     }
@@ -169,6 +179,7 @@ impl Store {
             before: Some(before),
             after: after.clone(),
             deleted: true,
+            text: OnceLock::new(),
         });
         Some(after)
     }
@@ -180,6 +191,7 @@ impl Store {
     }
 
     fn announce(&mut self, change: Change) {
+        let change = Arc::new(change);
         self.watchers.retain(|_, watcher| {
             watcher.drawer != change.drawer || watcher.sender.send(Delivery::Change(change.clone())).is_ok()
         });
@@ -198,7 +210,7 @@ impl Store {
     }
 
     /// Opens a watch: the changes since a revision that it has missed, and the receiver of those to come.
-    pub(crate) fn watch(&mut self, drawer: &Drawer, since: u64) -> Result<(Vec<Change>, Ticket), Compacted> {
+    pub(crate) fn watch(&mut self, drawer: &Drawer, since: u64) -> Result<(Vec<Arc<Change>>, Ticket), Compacted> {
         if since < self.compacted {
             return Err(Compacted { oldest: self.compacted });
         }

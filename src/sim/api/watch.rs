@@ -54,6 +54,8 @@ impl View {
 #[derive(Debug)]
 enum Line {
     Event(&'static str, Value),
+    /// An event whose object is written already.
+    Written(&'static str, Bytes),
     /// The body breaks off.
     Cut,
 }
@@ -127,8 +129,10 @@ pub(crate) fn body(watch: Watch, server: Arc<Server>) -> impl Stream<Item = Resu
                 {
                     *columns = Value::Null;
                 }
-                Some((Ok(line(kind, &object)), running))
+                let text = serde_json::to_vec(&object).expect("a value is JSON");
+                Some((Ok(line(kind, &text)), running))
             }
+            Line::Written(kind, text) => Some((Ok(line(kind, &text)), running)),
             Line::Cut => {
                 running.over = true;
                 Some((Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)), running))
@@ -137,12 +141,10 @@ pub(crate) fn body(watch: Watch, server: Arc<Server>) -> impl Stream<Item = Resu
     })
 }
 
-/// One event as it is sent. Written straight from the object: a copy of it would be half of a watch's work.
-fn line(kind: &str, object: &Value) -> Bytes {
-    let mut line = format!(r#"{{"type":"{kind}","object":"#).into_bytes();
-    serde_json::to_writer(&mut line, object).expect("a value is JSON");
-    line.extend_from_slice(b"}\n");
-    line.into()
+/// One event as it is sent.
+fn line(kind: &str, object: &[u8]) -> Bytes {
+    let (head, tail): (_, &[u8]) = (format!(r#"{{"type":"{kind}","object":"#), b"}\n");
+    [head.as_bytes(), object, tail].concat().into()
 }
 
 /// Takes the watch off the store's list when its body is dropped, by whichever side.
@@ -217,8 +219,13 @@ fn told(change: &Change, selection: &Selection, view: &View, now: Timestamp) -> 
     let is = !change.deleted && selection.matches(&change.after);
     let (kind, object) = match (was, is) {
         (None, false) => return None,
-        (None, true) => ("ADDED", view.show(&change.after, now)),
-        (Some(_), true) => ("MODIFIED", view.show(&change.after, now)),
+        (was, true) => {
+            let kind = if was.is_some() { "MODIFIED" } else { "ADDED" };
+            if view.shape == Shape::Whole && show::is_as_stored(&change.after, &view.resource) {
+                return Some(Line::Written(kind, change.text().clone()));
+            }
+            (kind, view.show(&change.after, now))
+        }
         // What left is shown as it last was inside, but with the version at which it left.
         (Some(before), false) => {
             let mut last = Object::clone(before);

@@ -9,6 +9,7 @@ pub mod timing;
 
 mod key;
 mod kind;
+mod lean;
 mod object;
 
 mod cache;

@@ -9,6 +9,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::chance::{Chance, Span};
 use super::kind::Kind;
+use super::lean::{Lean, LeanList};
 use super::object::Object;
 use super::write::request;
 
@@ -71,13 +72,9 @@ impl Following {
     async fn list(&self) -> Result<(u64, Vec<Object>), kube::Error> {
         let selector = self.fields.as_ref().map(|fields| format!("?fieldSelector={}", encoded(fields)));
         let path = format!("{}{}", self.kind.everywhere(), selector.unwrap_or_default());
-        let mut list: Value = self.client.request(request("GET", &path, &self.agent, "", Vec::new())).await?;
-        let revision = revision_of(&list);
-        let items = match list["items"].take() {
-            Value::Array(items) => items,
-            _ => Vec::new(),
-        };
-        Ok((revision, items.into_iter().map(|item| self.named(item)).collect()))
+        let list: LeanList = self.client.request(request("GET", &path, &self.agent, "", Vec::new())).await?;
+        let revision = list.metadata["resourceVersion"].as_str().and_then(|text| text.parse().ok()).unwrap_or_default();
+        Ok((revision, list.items.into_iter().map(|item| self.named(item)).collect()))
     }
 
     /// Watches from a revision on, over and over, until a new list is needed.
@@ -90,7 +87,7 @@ impl Following {
                 self.kind.everywhere(),
                 selector.unwrap_or_default()
             );
-            let opened = self.client.request_events::<Value>(request("GET", &path, &self.agent, "", Vec::new())).await;
+            let opened = self.client.request_events::<Lean>(request("GET", &path, &self.agent, "", Vec::new())).await;
             let mut heard = false;
             match opened {
                 Ok(events) => {
@@ -98,11 +95,11 @@ impl Following {
                     while let Some(event) = events.next().await {
                         let word = match event {
                             Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
-                                revision = revision_of(&object);
+                                revision = revision_of(&object.0);
                                 Word::Told { kind: self.kind.clone(), object: self.named(object), deleted: false }
                             }
                             Ok(WatchEvent::Deleted(object)) => {
-                                revision = revision_of(&object);
+                                revision = revision_of(&object.0);
                                 Word::Told { kind: self.kind.clone(), object: self.named(object), deleted: true }
                             }
                             Ok(WatchEvent::Bookmark(mark)) => {
@@ -131,14 +128,10 @@ impl Following {
     }
 
     /// The object with its kind, which items of lists do not say.
-    fn named(&self, mut object: Value) -> Object {
+    fn named(&self, Lean(mut object): Lean) -> Object {
         if object["kind"].is_null() {
             object["kind"] = self.kind.kind.as_ref().into();
             object["apiVersion"] = self.kind.api_version().into();
-        }
-        if let Some(metadata) = object["metadata"].as_object_mut() {
-            // Nobody here reads them, and they are most of an object.
-            metadata.shift_remove("managedFields");
         }
         Object::new(object)
     }
