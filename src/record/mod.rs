@@ -29,6 +29,7 @@ mod feed;
 mod follower;
 mod mailbox;
 
+mod access;
 mod aside;
 mod desk;
 mod hold;

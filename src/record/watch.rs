@@ -10,6 +10,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch as signal};
 use tokio::time::{Instant, sleep_until};
 
+use super::access::Access;
 use super::aside::Job;
 use super::desk::Ask;
 use super::follower::{Followers, Update};
@@ -27,7 +28,7 @@ use super::stream::{self, Lines, Trouble};
 use super::walk::{self, Walked};
 use super::{Confirmed, Error, kind};
 use crate::clock::Elapsed;
-use crate::event::{Armed, Class, How};
+use crate::event::{Armed, How};
 use crate::plan::Query;
 use crate::text;
 
@@ -39,9 +40,6 @@ const SILENCE: Duration = Duration::from_secs(75);
 /// How long a stream that was opened again after trouble may show nothing before it is believed.
 /// A server that has forgotten the version says so in its first line, at once.
 const PROOF: Duration = Duration::from_secs(1);
-
-/// How long a server that allowed a watch may refuse it after a restart.
-const STARTING: Duration = Duration::from_secs(15);
 
 /// What is asked of a watch.
 pub(super) enum Order {
@@ -153,15 +151,6 @@ pub(super) struct Watch {
     pub(super) forgotten: Option<String>,
     /// The run is over.
     pub(super) ending: bool,
-}
-
-/// Whether the server lets it look.
-#[derive(Clone, Copy)]
-pub(super) enum Access {
-    Unknown,
-    Granted,
-    /// It did, and does not since.
-    RefusedSince(Instant),
 }
 
 /// How one stream ended.
@@ -536,26 +525,11 @@ impl Watch {
 
     /// Trouble that may pass is told once; a definite no ends the watch.
     fn fail(&mut self, error: Error) -> Result<(), Ended> {
-        if !error.passes() && !self.may_pass(&error) {
+        if !self.access.may_return(&error) {
             return Err(Ended(Some(error)));
         }
         self.followers.broken(&error.to_string());
         Ok(())
-    }
-
-    /// An API server that has just started refuses what it will allow once it has read its rules.
-    fn may_pass(&mut self, error: &Error) -> bool {
-        if error.class() != Class::Forbidden {
-            return false;
-        }
-        match self.access {
-            Access::Unknown => false,
-            Access::Granted => {
-                self.access = Access::RefusedSince(Instant::now());
-                true
-            }
-            Access::RefusedSince(since) => since.elapsed() < STARTING,
-        }
     }
 
     fn heal(&mut self) {
