@@ -89,6 +89,13 @@ bench-lab: lab-up
     @cargo build --release --quiet --bin lariat --example bench_lab
     @lab/with "${CARGO_TARGET_DIR:-target}/release/examples/bench_lab"
 
+# Runs the embedded Longhorn's controllers on the lab's real API server, and `same-image` against them: three rounds, no volumes.
+[group('lab')]
+[no-exit-message]
+lab-longhorn *ARGS: lab-up
+    @cargo build --quiet --bin lariat --example longhorn_on_lab
+    @lab/with "${CARGO_TARGET_DIR:-target}/debug/examples/longhorn_on_lab" "$@"
+
 # Writes down anew what the lab's API server says of its kinds: schemas and columns of tables.
 [group('lab')]
 lab-kinds: lab-up

@@ -23,6 +23,7 @@ const FIRST: usize = 200;
 
 impl Guests {
     /// The taint of the nodes: what a cluster has for itself, its daemon sets say, is not meant for guests.
+    /// A label of this name with the value `true` tells them from others.
     pub const TAINT: &'static str = "lariat.dev/guest";
 
     /// Brings nodes of these names into the cluster of a client, and starts their kubelets.
@@ -33,6 +34,7 @@ impl Guests {
         let mut kubelets = Vec::new();
         for (at, name) in nodes.iter().enumerate() {
             let mut object = node_object(name, FIRST + at, setting.clock.now());
+            object["metadata"]["labels"][Self::TAINT] = "true".into();
             object["spec"]["taints"] = json!([{"key": Self::TAINT, "effect": "NoSchedule"}]);
             let object = serde_json::from_value(object).expect("a node's object is a node");
             objects.create(&PostParams::default(), &object).await?;

@@ -36,5 +36,6 @@ pub use embedded::Embedded;
 pub use fault::{Fault, FaultError, FaultKind, Parameter, Place, Unit, faults};
 pub use guests::Guests;
 pub use helm::{Chart, Charts, Rendered, Rendering, StandInHelm, Templates};
+pub use longhorn::{Gate, GuestLonghorn, Service};
 pub use net::{Internet, Serving, Site, SiteFault, Troubled};
 pub use world::{Setup, World};

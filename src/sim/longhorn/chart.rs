@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::crd;
 use super::setting::name_of;
+use super::{crd, placement};
 use crate::sim::{Chart, Rendered, Rendering};
 
 /// The chart in one version, such as `1.12.1`.
@@ -17,7 +17,7 @@ pub(super) fn longhorn(version: &str) -> Chart {
         version: version.to_owned(),
         app_version: tag.clone(),
         values: json!({
-            "global": {"imageRegistry": "docker.io"},
+            "global": {"imageRegistry": "docker.io", "nodeSelector": {}, "tolerations": []},
             "image": {"longhorn": {
                 "manager": image("longhorn-manager", &tag), "engine": image("longhorn-engine", &tag),
                 "ui": image("longhorn-ui", &tag), "instanceManager": image("longhorn-instance-manager", &tag),
@@ -41,6 +41,12 @@ pub(super) fn longhorn(version: &str) -> Chart {
             objects.extend(services(at));
             objects.extend(workloads(at));
             objects.extend(hooks(at));
+            for object in &mut objects {
+                if let Some(spec) = object.pointer_mut("/spec/template/spec") {
+                    let global = &at.values["global"];
+                    placement::place(spec, &global["nodeSelector"], &global["tolerations"]);
+                }
+            }
             objects.push(class(at));
             Ok(Rendered { objects, notes: "Longhorn is now installed on the cluster!".to_owned() })
         }),

@@ -16,6 +16,9 @@ mod source;
 mod internet;
 mod wrong;
 
+mod gate;
+mod placement;
+
 mod plant;
 
 mod known;
@@ -35,8 +38,12 @@ mod pod;
 
 mod whole;
 
+mod guest;
+
 #[cfg(test)]
 mod tests;
 
+pub use gate::{Gate, Service};
+pub use guest::GuestLonghorn;
 pub(in crate::sim) use whole::Longhorn;
 pub(in crate::sim) use wrong::WRONGS;

@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use super::gate::{Gate, Service};
 use super::known::Known;
 use super::name::FINALIZER;
 use super::setting::{self, Rule};
@@ -19,20 +20,20 @@ const SERVICE: &str = "longhorn-admission-webhook";
 /// The annotation with which managers write settings that users may not.
 pub(super) const FROM_LONGHORN: &str = "longhorn.io/update-setting-from-longhorn";
 
-/// The address of one of the webhooks.
-pub(super) fn address(namespace: &str, path: &str) -> String {
-    format!("{namespace}/{SERVICE}{path}")
+/// Where one of the webhooks answers.
+pub(super) fn service<'a>(namespace: &'a str, path: &'a str) -> Service<'a> {
+    Service { namespace, name: SERVICE, port: 9502, path }
 }
 
 /// The two configurations, as a manager writes them when its webhook starts.
-pub(super) fn configurations(namespace: &str) -> [(Kind, Value); 2] {
+pub(super) fn configurations(namespace: &str, gate: &dyn Gate) -> [(Kind, Value); 2] {
     let of = |name: &str, webhook: &str, path: &str, operations: Value| {
         json!({
             "metadata": {"name": name},
             "webhooks": [{
                 "name": webhook, "admissionReviewVersions": ["v1"], "sideEffects": "None", "failurePolicy": "Fail",
                 "matchPolicy": "Exact", "timeoutSeconds": 10,
-                "clientConfig": {"service": {"namespace": namespace, "name": SERVICE, "path": path, "port": 9502}},
+                "clientConfig": gate.address(&service(namespace, path)),
                 "rules": [{
                     "apiGroups": ["longhorn.io"], "apiVersions": ["v1beta2"], "operations": operations,
                     "resources": [

@@ -1,11 +1,14 @@
 //! Everything together: what a world has to know to run Longhorn.
 
+use std::sync::Arc;
+
+use super::gate::Ground;
 use super::known::Known;
-use super::manager::ManagerImage;
+use super::manager::{LATENCY, ManagerImage};
 use super::plant::Plant;
 use super::wrong::Wrongs;
 use super::{chart, internet, pod, release, volume};
-use crate::sim::{Charts, Internet, Span, World};
+use crate::sim::{Charts, Internet, World};
 
 /// Longhorn, ready to be installed into a world by its chart.
 #[derive(Clone)]
@@ -17,20 +20,30 @@ pub(in crate::sim) struct Longhorn {
 impl Longhorn {
     /// Makes images, charts and addresses known.
     pub(in crate::sim) fn into(world: &World, charts: &mut Charts, online: &Internet) -> Self {
+        let setting = world.setting("longhorn-manager", "", LATENCY);
+        Self::onto(
+            Ground { machines: world.machines().clone(), setting, gate: Arc::new(world.api().clone()) },
+            charts,
+            online,
+        )
+    }
+
+    /// The same for machines of whatever cluster.
+    pub(super) fn onto(ground: Ground, charts: &mut Charts, online: &Internet) -> Self {
         let wrongs = Wrongs::default();
-        let plant = Plant::new(world.seed(), world.clock(), online.clone(), wrongs.clone());
+        let plant = Plant::new(ground.setting.seed, ground.setting.clock, online.clone(), wrongs.clone());
         internet::publish(online);
         for version in release::CHARTS {
             charts.add(chart::longhorn(version));
         }
-        let setting = world.setting("longhorn-manager", "", Span::millis(2, 8));
-        world.image(
+        let machines = ground.machines.clone();
+        machines.register(
             "longhornio/longhorn-manager",
-            ManagerImage { api: world.api().clone(), plant: plant.clone(), known: Known::default(), setting },
+            ManagerImage { ground, plant: plant.clone(), known: Known::default() },
         );
-        world.image("longhornio/backing-image-manager", pod::BackingImagePods { plant: plant.clone() });
-        world.image("longhornio/longhorn-share-manager", pod::share_manager());
-        volume::images(world, &plant);
+        machines.register("longhornio/backing-image-manager", pod::BackingImagePods { plant: plant.clone() });
+        machines.register("longhornio/longhorn-share-manager", pod::share_manager());
+        volume::images(&machines, &plant);
         Self { plant, wrongs }
     }
 

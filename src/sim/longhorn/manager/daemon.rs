@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::super::gate::Ground;
 use super::super::known::{self, Known};
 use super::super::plant::Plant;
 use super::super::release::Release;
@@ -14,11 +15,11 @@ use super::super::site::{Flags, Site};
 use super::super::{image, kind, name, node, volume, webhook};
 use super::api::Hand;
 use super::lease;
-use crate::sim::{Api, Chance, Kind, Process, Runs, Setting, Span, Switch};
+use crate::sim::{Chance, Kind, Process, Runs, Setting, Span, Switch, Webhook};
 
 /// What a manager finds when its container starts.
 pub(super) struct Circumstances {
-    pub(super) api: Api,
+    pub(super) ground: Ground,
     pub(super) plant: Plant,
     pub(super) known: Known,
     pub(super) setting: Setting,
@@ -46,7 +47,7 @@ const UPGRADE: Span = Span::millis(20, 120);
 
 /// The webhook of a manager, up for as long as it is held.
 struct Serves {
-    api: Api,
+    ground: Ground,
     plant: Plant,
     namespace: String,
     pod: String,
@@ -56,7 +57,7 @@ impl Drop for Serves {
     fn drop(&mut self) {
         if self.plant.webhook_down(&self.pod) {
             for path in [webhook::MUTATION, webhook::VALIDATION] {
-                self.api.webhook_down(&webhook::address(&self.namespace, path));
+                self.ground.gate.close(&webhook::service(&self.namespace, path));
             }
         }
     }
@@ -76,7 +77,7 @@ pub(super) async fn run(mut own: Circumstances) {
     lease::release(&hand, lock).await;
 
     while old_managers(&hand, &own.image).await {
-        own.api.print(&own.namespace, &own.pod, "level=info msg=\"Found old longhorn manager\"");
+        own.ground.print(&own.namespace, &own.pod, "level=info msg=\"Found old longhorn manager\"");
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     if version(&hand).await != release.version {
@@ -117,7 +118,7 @@ async fn serve(own: &mut Circumstances, hand: &Hand) -> (Serves, Process) {
     let (held, answers) = (own.chance.draw(span), own.chance.draw(ANSWERS));
     // Its certificate is looked after by whoever was the first of all.
     lease::keep(hand, &own.setting.clock, "longhorn-webhook-cert-rotation", &own.node).await;
-    for (kind, object) in webhook::configurations(&own.namespace) {
+    for (kind, object) in webhook::configurations(&own.namespace, &*own.ground.gate) {
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         if hand.get(&kind, &name).await.is_none() {
             // Another manager may be quicker.
@@ -131,9 +132,13 @@ async fn serve(own: &mut Circumstances, hand: &Hand) -> (Serves, Process) {
     let known = Arc::new(own.known.clone());
     for (path, validates) in [(webhook::MUTATION, false), (webhook::VALIDATION, true)] {
         let known = known.clone();
-        own.api.webhook(&webhook::address(&own.namespace, path), move |request: &Value| {
-            if validates { webhook::validate(request, &known) } else { webhook::mutate(request, &known) }
-        });
+        let backend: Arc<dyn Webhook> =
+            Arc::new(
+                move |request: &Value| {
+                    if validates { webhook::validate(request, &known) } else { webhook::mutate(request, &known) }
+                },
+            );
+        own.ground.gate.open(&webhook::service(&own.namespace, path), backend);
     }
     own.switch.set_ready(true);
     let label = json!({"metadata": {"labels": {"longhorn.io/admission-webhook": "longhorn-admission-webhook"}}});
@@ -143,7 +148,7 @@ async fn serve(own: &mut Circumstances, hand: &Hand) -> (Serves, Process) {
     let label = json!({"metadata": {"labels": {"longhorn.io/recovery-backend": "longhorn-recovery-backend"}}});
     let _ = hand.patch(&Kind::POD, &own.pod, &label).await;
     let serves = Serves {
-        api: own.api.clone(),
+        ground: own.ground.clone(),
         plant: own.plant.clone(),
         namespace: own.namespace.clone(),
         pod: own.pod.clone(),
@@ -206,7 +211,7 @@ async fn upgrade(own: &mut Circumstances, hand: &Hand, release: &Release) {
     if version(hand).await == release.version {
         return;
     }
-    own.api.print(&own.namespace, &own.pod, "level=info msg=\"Start upgrading\"");
+    own.ground.print(&own.namespace, &own.pod, "level=info msg=\"Start upgrading\"");
     tokio::time::sleep(own.chance.draw(UPGRADE)).await;
     for (name, value) in [(setting::API_VERSION, "longhorn.io/v1beta2"), (setting::CURRENT_VERSION, &release.version)] {
         let object = json!({"metadata": {"name": name, "annotations": {webhook::FROM_LONGHORN: ""}}, "value": value});
@@ -215,7 +220,7 @@ async fn upgrade(own: &mut Circumstances, hand: &Hand, release: &Release) {
             Err(_) => set(hand, name, value, None).await,
         }
     }
-    own.api.print(&own.namespace, &own.pod, "level=info msg=\"Finish upgrading\"");
+    own.ground.print(&own.namespace, &own.pod, "level=info msg=\"Finish upgrading\"");
 }
 
 /// Makes the settings that are missing, and applies what the chart chose anew.

@@ -5,23 +5,22 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
+use super::super::gate::Ground;
 use super::super::known::Known;
 use super::super::plant::Plant;
 use super::super::site::Flags;
 use super::{daemon, job};
-use crate::sim::{Api, Chance, Image, Life, Setting, Span, Start};
+use crate::sim::{Chance, Image, Life, Setting, Span, Start};
 
 /// The image `longhorn-manager`.
 pub(in super::super) struct ManagerImage {
-    pub(in super::super) api: Api,
+    pub(in super::super) ground: Ground,
     pub(in super::super) plant: Plant,
     pub(in super::super) known: Known,
-    /// How a process in a container on a node reaches the API.
-    pub(in super::super) setting: Setting,
 }
 
-/// How long a write of a manager takes to reach the server (recorded: 10 to 45 ms from one deletion of a takeover to the next).
-pub(super) const LATENCY: Span = Span::millis(8, 45);
+/// How long a write of a manager takes to reach the embedded server (recorded: 10 to 45 ms from one deletion of a takeover to the next).
+pub(in super::super) const LATENCY: Span = Span::millis(8, 45);
 
 /// Ends with the container that started it.
 struct Task(JoinHandle<()>);
@@ -40,10 +39,10 @@ impl Image for ManagerImage {
         let command = container["command"].as_array().cloned().unwrap_or_default();
         let has = |word: &str| command.iter().filter_map(Value::as_str).any(|own| own == word);
         let namespace = start.pod.namespace().to_owned();
-        let setting = Setting { host: start.node.clone(), latency: LATENCY, ..self.setting.clone() };
+        let setting = Setting { host: start.node.clone(), ..self.ground.setting.clone() };
         if has("daemon") {
             let circumstances = daemon::Circumstances {
-                api: self.api.clone(),
+                ground: self.ground.clone(),
                 plant: self.plant.clone(),
                 known: self.known.clone(),
                 setting,
@@ -53,7 +52,7 @@ impl Image for ManagerImage {
                 pod: start.pod.name().to_owned(),
                 image: start.image.clone(),
                 switch: start.switch.clone(),
-                chance: Chance::of(self.setting.seed, &format!("longhorn-manager/{}", start.pod.uid())),
+                chance: Chance::of(self.ground.setting.seed, &format!("longhorn-manager/{}", start.pod.uid())),
             };
             let holds = Task(tokio::spawn(daemon::run(circumstances)));
             return Life { ready_after: None, holds: Some(Box::new(holds)), ..Life::sleeps() };
@@ -61,8 +60,8 @@ impl Image for ManagerImage {
         let job = ["pre-upgrade", "post-upgrade", "uninstall", "deploy-driver"].into_iter().find(|job| has(job));
         let Some(job) = job else { return Life::sleeps() };
         let circumstances = job::Circumstances {
-            client: self.setting.client.clone(),
-            clock: self.setting.clock,
+            client: self.ground.setting.client.clone(),
+            clock: self.ground.setting.clock,
             namespace,
             image: start.image.clone(),
             switch: start.switch.clone(),

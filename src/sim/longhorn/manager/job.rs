@@ -6,7 +6,7 @@ use kube::Client;
 use serde_json::{Value, json};
 
 use super::super::release::{Release, path};
-use super::super::{kind, setting};
+use super::super::{kind, placement, setting};
 use super::api::Hand;
 use crate::clock::Clock;
 use crate::sim::{Kind, Switch};
@@ -138,16 +138,22 @@ async fn uninstall(hand: &Hand) -> Result<(), ()> {
 
 /// Puts the CSI driver's workloads in place, once the managers answer.
 async fn deploy_driver(hand: &Hand) {
-    while hand.list(&Kind::POD, "longhorn.io/admission-webhook").await.is_empty() {
+    let answers = async || {
+        // The managers make the settings before they answer; one that is looked for too early says nothing.
+        let chosen = hand.get(&kind::SETTING, placement::SELECTOR).await.is_some();
+        chosen && !hand.list(&Kind::POD, "longhorn.io/admission-webhook").await.is_empty()
+    };
+    while !answers().await {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
+    let place = Place::chosen(hand).await;
     for (name, image) in [
         ("csi-attacher", "csi-attacher:v4.12.0"),
         ("csi-provisioner", "csi-provisioner:v6.3.0"),
         ("csi-resizer", "csi-resizer:v2.2.0"),
         ("csi-snapshotter", "csi-snapshotter:v8.6.0"),
     ] {
-        let template = pods(name, image);
+        let template = pods(name, image, &place);
         let object = json!({
             "metadata": {"name": name},
             "spec": {"replicas": 3, "selector": {"matchLabels": {"app": name}}, "template": template},
@@ -159,7 +165,7 @@ async fn deploy_driver(hand: &Hand) {
         "metadata": {"name": "longhorn-csi-plugin"},
         "spec": {
             "selector": {"matchLabels": {"app": "longhorn-csi-plugin"}},
-            "template": pods("longhorn-csi-plugin", "longhorn-csi-plugin:v1"),
+            "template": pods("longhorn-csi-plugin", "longhorn-csi-plugin:v1", &place),
         },
     });
     let _ = hand.create(&Kind::DAEMON_SET, object).await;
@@ -169,14 +175,35 @@ async fn deploy_driver(hand: &Hand) {
     let _ = hand.create(&driver, object).await;
 }
 
-fn pods(name: &str, image: &str) -> Value {
-    json!({
+/// Where the driver's pods may run, by the settings.
+struct Place {
+    selector: Value,
+    tolerations: Value,
+}
+
+impl Place {
+    async fn chosen(hand: &Hand) -> Self {
+        let value = async |name: &str| {
+            let setting = hand.get(&kind::SETTING, name).await.unwrap_or_default();
+            setting["value"].as_str().unwrap_or_default().to_owned()
+        };
+        Self {
+            selector: placement::selector(&value(placement::SELECTOR).await),
+            tolerations: placement::tolerations(&value(placement::TOLERATIONS).await),
+        }
+    }
+}
+
+fn pods(name: &str, image: &str, place: &Place) -> Value {
+    let mut template = json!({
         "metadata": {"labels": {"app": name, "longhorn.io/managed-by": "longhorn-manager"}},
         "spec": {
             "serviceAccountName": "longhorn-service-account",
             "containers": [{"name": name, "image": format!("docker.io/longhornio/{image}"), "imagePullPolicy": "IfNotPresent"}],
         },
-    })
+    });
+    placement::place(&mut template["spec"], &place.selector, &place.tolerations);
+    template
 }
 
 async fn event(own: &Circumstances, hand: &Hand, about: &str, kind: &str, reason: &str, message: &str) {

@@ -6,4 +6,4 @@ mod image;
 mod job;
 mod lease;
 
-pub(super) use image::ManagerImage;
+pub(super) use image::{LATENCY, ManagerImage};

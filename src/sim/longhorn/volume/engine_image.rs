@@ -9,6 +9,7 @@ use super::draft::Draft;
 use super::instance_manager::COMPONENT;
 use super::kind;
 use super::name;
+use super::placement;
 use super::post::Post;
 use super::site::{is, time};
 use super::timing::{RESYNC, UNUSED_IMAGE};
@@ -73,7 +74,10 @@ fn reconcile(key: &Key, cache: &Cache, post: &mut Post, now: Timestamp) -> Round
     let mut writes = Vec::new();
     let set = set_name(image);
     if cache.get(&Kind::DAEMON_SET, &post.namespace, &set).is_none() {
-        writes.push(Write::create(&Kind::DAEMON_SET, built(image, &set)).forgiving(&[409]));
+        writes.push(
+            Write::create(&Kind::DAEMON_SET, built(image, &set, post.setting(cache, placement::SELECTOR, "")))
+                .forgiving(&[409]),
+        );
     }
     deployed(&mut draft, cache, post, now);
     if !is(image.at("/status/conditions"), "ready") && is(draft.at("/status/conditions"), "ready") {
@@ -260,11 +264,11 @@ fn is_candidate(volume: &Object, image: &str, cache: &Cache, post: &Post) -> boo
 }
 
 /// The daemon set that brings its binaries to the nodes.
-fn built(image: &Object, name: &str) -> Value {
+fn built(image: &Object, name: &str, selector: &str) -> Value {
     let labels = json!({
         COMPONENT: "engine-image", "longhorn.io/engine-image": image.name(), "longhorn.io/managed-by": "longhorn-manager",
     });
-    json!({
+    let mut built = json!({
         "metadata": {
             "name": name, "namespace": image.namespace(), "labels": labels,
             "ownerReferences": [kind::ENGINE_IMAGE.owner(image.name(), image.uid())],
@@ -290,7 +294,9 @@ fn built(image: &Object, name: &str) -> Value {
                 },
             },
         },
-    })
+    });
+    placement::place(&mut built["spec"]["template"]["spec"], &placement::selector(selector), &Value::Null);
+    built
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
-use super::{internet, kind, name, plant, site, wrong};
+use super::{internet, kind, name, placement, plant, site, wrong};
 use room::{BACKOFF, FINALIZER, labels, map_of, tags_fit};
 
 pub(super) use admission::{deletable_engine_image, filled, valid, valid_attachment};

@@ -4,14 +4,14 @@ use super::csi::Devices;
 use super::data::DataPath;
 use super::plant::Plant;
 use super::timing;
-use crate::sim::{Chance, Image, Life, OnTerm, Start, World};
+use crate::sim::{Chance, Image, Life, Machines, OnTerm, Start};
 
 /// Makes the images of volumes' pods known, and Longhorn the one who brings its volumes to nodes.
-pub(in crate::sim::longhorn) fn images(world: &World, plant: &Plant) {
+pub(in crate::sim::longhorn) fn images(machines: &Machines, plant: &Plant) {
     let data = plant.volumes();
-    world.attach_with(Devices::new(data));
-    world.image("longhorn-instance-manager", Manager { data: data.clone() });
-    world.image("longhorn-engine", Binaries);
+    machines.attach_with(Devices::new(data));
+    machines.register("longhorn-instance-manager", Manager { data: data.clone() });
+    machines.register("longhorn-engine", Binaries);
 }
 
 /// An instance manager's container: engines and replicas live as long as it does.

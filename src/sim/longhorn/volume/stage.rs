@@ -49,7 +49,7 @@ impl Stage {
         let world = World::new(Setup::seeded(seed));
         let plant = Plant::new(seed, world.clock(), Internet::default(), Wrongs::default());
         let data = plant.volumes().clone();
-        images(&world, &plant);
+        images(world.machines(), &plant);
         for (kind, singular) in KINDS {
             world
                 .api()
