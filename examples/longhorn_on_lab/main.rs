@@ -64,6 +64,10 @@ async fn everything(stop: &CancellationToken) -> Result<ExitCode, String> {
     let guests = guests.map_err(|error| format!("the guests can't join: {error}"))?;
     let longhorn = GuestLonghorn::on(&guests, gate.clone(), &online);
     println!("lab-longhorn: {} joined, seed {seed}", NODES.join(", "));
+    if let Ok(wrong) = std::env::var("LARIAT_WRONG") {
+        let done = if longhorn.wrong(&wrong) { "is built in" } else { "is not known, and nothing is built in" };
+        println!("lab-longhorn: the wrong `{wrong}` {done}");
+    }
 
     let ran = tested(&longhorn, &image, stop).await;
     let broken = longhorn.broken();

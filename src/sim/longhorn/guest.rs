@@ -54,6 +54,11 @@ impl GuestLonghorn {
         .into()
     }
 
+    /// Builds a wrong into it, by its name (`Embedded::wrongs` has them). False if there is none of that name.
+    pub fn wrong(&self, name: &str) -> bool {
+        self.longhorn.wrong(name)
+    }
+
     /// Which invariants of it were broken so far: each is a mistake of the imitation, or of what it leans on.
     pub fn broken(&self) -> Vec<String> {
         self.longhorn.broken()
