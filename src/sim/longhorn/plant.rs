@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::internet;
 use super::invariant;
@@ -55,6 +55,11 @@ struct Floor {
 /// Thousands of bytes a second from pod to pod. The recorded managers were given 5 MB/s: so slow that a
 /// large image is still on its way when an upgrade takes its files over.
 const COPY: Span = Span::millis(4_000, 7_000);
+/// From a request to its work: the wait for the end of the try to take the file up looks once a second
+/// (backing-image-manager `pkg/sync/service.go`; recorded: begun 1.006 s after the request or later).
+const FETCHES: Span = Span::millis(1_004, 1_020);
+/// The same of a copy, whose sender is asked then, and sends.
+const COPIES: Span = Span::millis(1_040, 1_600);
 
 impl Plant {
     pub(super) fn new(seed: u64, clock: Clock, internet: Internet, wrongs: Wrongs) -> Self {
@@ -80,6 +85,11 @@ impl Plant {
         sources.settle(disks, now);
         servers.settle(disks, now);
         floor
+    }
+
+    /// The time.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// What is done wrong on purpose.
@@ -176,19 +186,24 @@ impl Plant {
         servers.stop(pod, disks, self.clock.now());
     }
 
-    /// Since when a backing image manager's server runs.
-    pub(super) fn server_since(&self, pod: &str) -> Option<Timestamp> {
-        self.floor().servers.since(pod)
-    }
-
     /// What a backing image manager's server says of its files.
     pub(super) fn served(&self, pod: &str) -> BTreeMap<String, server::Told> {
         self.floor().servers.files(pod, self.clock.now())
     }
 
-    /// When that changes next by itself.
+    /// When it next looks at its files after that has changed by itself.
     pub(super) fn served_next(&self, pod: &str) -> Option<Timestamp> {
         self.floor().servers.next(pod, self.clock.now())
+    }
+
+    /// When it next looks at its files.
+    pub(super) fn next_look(&self, pod: &str) -> Option<Timestamp> {
+        self.floor().servers.next_look(pod, self.clock.now())
+    }
+
+    /// Its last look at its files, and what it saw: of a change it tells whoever watches it then.
+    pub(super) fn looked(&self, pod: &str) -> Option<(Timestamp, BTreeMap<String, server::Told>)> {
+        self.floor().servers.looked(pod, self.clock.now())
     }
 
     /// How many transfers come in at a server.
@@ -200,9 +215,10 @@ impl Plant {
     pub(super) fn fetch(&self, pod: &str, file: &FileName, checksum: &str, source: Option<&str>) {
         let now = self.clock.now();
         let mut floor = self.floor();
-        let Floor { disks, servers, sources, .. } = &mut *floor;
+        let Floor { disks, servers, sources, chance, .. } = &mut *floor;
         let work = source.and_then(|source| sources.fetch(source, now));
-        servers.fetch(pod, disks, file, checksum, work, now);
+        let begins = now + SignedDuration::try_from(chance.draw(FETCHES)).unwrap_or_default();
+        servers.fetch(pod, disks, file, checksum, work, begins, now);
     }
 
     /// Has a server get a file from another one.
@@ -211,7 +227,8 @@ impl Plant {
         let mut floor = self.floor();
         let Floor { disks, servers, chance, .. } = &mut *floor;
         let speed = u64::try_from(chance.draw(COPY).as_millis()).unwrap_or(5_000).saturating_mul(1000);
-        servers.sync(pod, disks, file, from, content, speed, now);
+        let begins = now + SignedDuration::try_from(chance.draw(COPIES)).unwrap_or_default();
+        servers.sync(pod, disks, file, from, content, speed, begins, now);
     }
 
     /// Has a server delete a file.

@@ -12,8 +12,8 @@ use super::store::{Content, Disks, FileName};
 
 /// How fast SHA-512 is, in bytes a second.
 const HASH: u64 = 400_000_000;
-/// The server looks at its files this often (backing-image-manager `pkg/types/types.go`): a
-/// transfer is not shown as `in-progress` earlier.
+/// The server looks at its files this often, and tells whoever watches it that something has changed
+/// (backing-image-manager `pkg/types/types.go`).
 const MONITOR: SignedDuration = SignedDuration::from_secs(3);
 /// How many receivers a sender serves at once.
 pub(super) const RECEIVERS: usize = 3;
@@ -77,14 +77,12 @@ impl Served {
         past.map_or((&Stage::Pending, now), |(at, stage)| (stage, *at))
     }
 
-    /// When it says something else: at its next stage, and while bytes come at each look of the server at its files.
+    /// When it says something else: at its next stage, and all the time while bytes come.
     fn next(&self, now: Timestamp) -> Option<Timestamp> {
-        let stage = self.future.iter().map(|(at, _)| *at).find(|at| *at > now);
-        let look = match self.stage(now) {
-            (Stage::Coming { until }, since) if now < *until => Some(seen(now, since) + MONITOR),
-            _ => None,
-        };
-        [stage, look].into_iter().flatten().min()
+        match self.stage(now) {
+            (Stage::Coming { until }, _) if now < *until => Some(now),
+            _ => self.future.iter().map(|(at, _)| *at).find(|at| *at > now),
+        }
     }
 
     fn transfers(&self, now: Timestamp) -> bool {
@@ -92,8 +90,8 @@ impl Served {
     }
 }
 
-/// The server's last look at its files, of those that it takes since a time.
-fn seen(now: Timestamp, since: Timestamp) -> Timestamp {
+/// The last look of a server at its files that is not later than this.
+fn look(since: Timestamp, now: Timestamp) -> Timestamp {
     let looks = now.duration_since(since).as_millis() / MONITOR.as_millis();
     since + MONITOR * i32::try_from(looks).unwrap_or(i32::MAX)
 }
@@ -120,11 +118,6 @@ impl Servers {
                     .push((now, Stage::Failed("failed to process sync file: connection reset by peer".to_owned())));
             }
         }
-    }
-
-    /// Since when a server runs.
-    pub(super) fn since(&self, name: &str) -> Option<Timestamp> {
-        self.servers.get(name).map(|server| server.since)
     }
 
     /// Puts on the disks what has become complete by now.
@@ -163,14 +156,32 @@ impl Servers {
         files.map(|(image, file)| (image.clone(), told(file, sending(image), now))).collect()
     }
 
-    /// When something at a server changes next by itself.
+    /// When a server looks at its files next after something has changed at it by itself.
     pub(super) fn next(&self, name: &str, now: Timestamp) -> Option<Timestamp> {
         let server = self.servers.get(name)?;
-        server.files.values().filter_map(|file| file.next(now)).min()
+        let changes = server.files.values().filter_map(|file| file.next(now)).min()?;
+        let last = look(server.since, changes);
+        Some(if last == changes && changes > now { last } else { last + MONITOR })
+    }
+
+    /// When a server looks at its files next.
+    pub(super) fn next_look(&self, name: &str, now: Timestamp) -> Option<Timestamp> {
+        self.servers.get(name).map(|server| look(server.since, now) + MONITOR)
+    }
+
+    /// A server's last look at its files, and what it saw.
+    pub(super) fn looked(&self, name: &str, now: Timestamp) -> Option<(Timestamp, BTreeMap<String, Told>)> {
+        let server = self.servers.get(name)?;
+        let at = look(server.since, now);
+        let mut seen = self.files(name, at);
+        seen.retain(|image, _| server.files[image].future.first().is_some_and(|(asked, _)| *asked <= at));
+        Some((at, seen))
     }
 
     /// Fetches a data source's finished work file, or takes up the file that is there already.
-    /// `work` is what the data source prepared; without it the file has to be there.
+    /// `work` is what the data source prepared; without it the file has to be there. What is not there is
+    /// looked for when the work `begins`.
+    #[expect(clippy::too_many_arguments, reason = "they are one request's fields")]
     pub(super) fn fetch(
         &mut self,
         name: &str,
@@ -178,20 +189,22 @@ impl Servers {
         file: &FileName,
         checksum: &str,
         work: Option<Content>,
+        begins: Timestamp,
         now: Timestamp,
     ) {
         let Some(disk) = self.servers.get(name).map(|server| server.disk.clone()) else { return };
         let (content, future) = match (reused(disks, &disk, file, checksum), work) {
             (Some((content, at)), _) => (content, vec![(now, Stage::Pending), (now + at, Stage::Ready)]),
             (None, Some(content)) => {
-                let ready = now + hashing(content.size);
+                let ready = begins + hashing(content.size);
                 (content, vec![(now, Stage::Starting), (ready, Stage::Ready)])
             }
             (None, None) => {
                 // What can't be reused is removed before anything else.
                 disks.delete(&disk, file, now, "reuse failed");
                 let why = "failed to process sync file: syncing file should be directly reused but failed";
-                (Content::default(), vec![(now, Stage::Failed(why.to_owned()))])
+                let future = vec![(now, Stage::Starting), (begins, Stage::Failed(why.to_owned()))];
+                (Content::default(), future)
             }
         };
         let known = disks.finished(&disk, file).is_some_and(|finished| finished.content == content);
@@ -209,6 +222,7 @@ impl Servers {
         from: &str,
         content: Content,
         speed: u64,
+        begins: Timestamp,
         now: Timestamp,
     ) {
         let Some(disk) = self.servers.get(name).map(|server| server.disk.clone()) else { return };
@@ -219,13 +233,9 @@ impl Servers {
             disks.delete(&disk, file, now, "reuse failed");
             disks.begin(&disk, file.clone(), content.clone());
             let lasts = Duration::from_millis(content.size.saturating_mul(1000) / speed.max(1));
-            let until = now + SignedDuration::try_from(lasts).unwrap_or(SignedDuration::ZERO);
+            let until = begins + SignedDuration::try_from(lasts).unwrap_or(SignedDuration::ZERO);
             let ready = until + hashing(content.size);
-            let mut future = vec![(now, Stage::Starting)];
-            if now + MONITOR < until {
-                future.push((now + MONITOR, Stage::Coming { until }));
-            }
-            future.push((ready, Stage::Ready));
+            let future = vec![(now, Stage::Starting), (begins, Stage::Coming { until }), (ready, Stage::Ready)];
             Served { uuid: file.uuid.clone(), content, from: Some(from.to_owned()), future, stored: false }
         };
         self.servers.get_mut(name).map(|server| server.files.insert(file.image.clone(), served));
@@ -261,9 +271,8 @@ fn told(file: &Served, sending: usize, now: Timestamp) -> Told {
         Stage::Pending => ("pending", 0, String::new()),
         Stage::Starting => ("starting", 0, String::new()),
         Stage::Coming { until } => {
-            let began = since - MONITOR;
-            let whole = until.duration_since(began).as_millis().max(1);
-            let part = seen(now, since).duration_since(began).as_millis().clamp(0, whole);
+            let whole = until.duration_since(since).as_millis().max(1);
+            let part = now.duration_since(since).as_millis().clamp(0, whole);
             ("in-progress", i64::try_from(part * 100 / whole).unwrap_or(100).min(99), String::new())
         }
         Stage::Ready => ("ready", 100, String::new()),
@@ -297,12 +306,24 @@ mod tests {
     }
 
     #[test]
+    fn a_look_sees_what_was_asked_for_before_it() {
+        let (mut servers, mut disks, file) = (Servers::default(), Disks::default(), FileName::new("large", "u"));
+        servers.start("one", "d1", at(1));
+        servers.fetch("one", &mut disks, &file, "", Some(image()), at(6), at(5));
+        let seen = |now: i64| servers.looked("one", at(now)).map(|(at, seen)| (at, seen.get("large").map(|own| own.state)));
+        assert_eq!(seen(6), Some((at(4), None)));
+        assert_eq!(seen(7), Some((at(7), Some("ready"))));
+        assert_eq!(seen(9), Some((at(7), Some("ready"))));
+        assert_eq!(state(&servers, "one", at(5)), "starting", "the first file is moved a second after the request");
+    }
+
+    #[test]
     fn a_restarted_server_takes_up_what_is_on_its_disk() {
         let (mut servers, mut disks, file) = (Servers::default(), Disks::default(), FileName::new("large", "u"));
         disks.finish("d1", file.clone(), image(), at(0));
         let inode = disks.finished("d1", &file).map(|own| own.inode);
         servers.start("one", "d1", at(1));
-        servers.fetch("one", &mut disks, &file, "abc", None, at(2));
+        servers.fetch("one", &mut disks, &file, "abc", None, at(3), at(2));
         servers.settle(&mut disks, at(3));
         assert_eq!(state(&servers, "one", at(3)), "ready");
         assert_eq!(disks.finished("d1", &file).map(|own| own.inode), inode, "nothing was transferred");
@@ -314,7 +335,8 @@ mod tests {
         let (mut servers, mut disks, file) = (Servers::default(), Disks::default(), FileName::new("large", "u"));
         disks.finish("d1", file.clone(), image(), at(0));
         servers.start("one", "d1", at(1));
-        servers.fetch("one", &mut disks, &file, "other", None, at(2));
+        servers.fetch("one", &mut disks, &file, "other", None, at(3), at(2));
+        assert_eq!(state(&servers, "one", at(2)), "starting");
         assert_eq!(state(&servers, "one", at(3)), "failed");
         assert_eq!(disks.deletions.len(), 1);
     }
@@ -326,17 +348,18 @@ mod tests {
         for (name, disk) in [("one", "d1"), ("two", "d2"), ("three", "d3")] {
             servers.start(name, disk, at(1));
         }
-        servers.fetch("one", &mut disks, &file, "abc", None, at(1));
-        servers.sync("two", &mut disks, &file, "one", image(), 10_000_000, at(2));
+        servers.fetch("one", &mut disks, &file, "abc", None, at(2), at(1));
+        servers.sync("two", &mut disks, &file, "one", image(), 10_000_000, at(3), at(2));
         assert_eq!(state(&servers, "two", at(2)), "starting");
         assert_eq!(state(&servers, "two", at(6)), "in-progress");
-        assert_eq!(servers.files("two", at(7))["large"].progress, 30);
-        assert_eq!(servers.files("two", at(8))["large"].progress, 60);
+        assert_eq!(servers.files("two", at(6))["large"].progress, 30);
         assert_eq!(servers.files("one", at(6))["large"].sending, 1);
-        servers.settle(&mut disks, at(13));
-        assert_eq!(state(&servers, "two", at(13)), "ready");
+        assert_eq!(servers.next("two", at(2)), Some(at(4)), "it looks each three seconds since its start");
+        assert_eq!(servers.next("two", at(4)), Some(at(7)), "while bytes come each look sees something new");
+        servers.settle(&mut disks, at(14));
+        assert_eq!(state(&servers, "two", at(14)), "ready");
         assert!(disks.finished("d2", &file).is_some());
-        servers.sync("three", &mut disks, &file, "one", image(), 10_000_000, at(20));
+        servers.sync("three", &mut disks, &file, "one", image(), 10_000_000, at(21), at(20));
         servers.stop("one", &mut disks, at(23));
         assert_eq!(state(&servers, "three", at(24)), "failed");
         servers.settle(&mut disks, at(60));

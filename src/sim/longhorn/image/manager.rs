@@ -63,8 +63,16 @@ struct Memory {
     pods: BTreeMap<String, Wait>,
     /// Since when a manager's server is monitored.
     monitors: BTreeMap<String, Timestamp>,
-    /// At which tick of its monitor a server's files were listed last, or until when it is not heard.
+    /// When a server's files were listed last.
     listed: BTreeMap<String, Timestamp>,
+}
+
+impl Memory {
+    /// A manager that does not run is not monitored; the next monitor lists first of all.
+    fn stop(&mut self, manager: &str) {
+        self.monitors.remove(manager);
+        self.listed.remove(manager);
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -83,14 +91,13 @@ impl Wait {
 fn reconcile(key: &Key, cache: &Cache, memory: &mut Memory, now: Timestamp) -> Round {
     let site = memory.site.clone();
     let Some(manager) = cache.of(&kind::IMAGE_MANAGER, key) else {
-        memory.monitors.remove(&key.name);
-        memory.listed.remove(&key.name);
+        memory.stop(&key.name);
         memory.pods.remove(&key.name);
         memory.files.retain(|(own, _), _| *own != key.name);
         return Round::idle();
     };
     if !site.responsible(cache, manager.text("/spec/nodeID"), manager.text("/status/ownerID")) {
-        memory.monitors.remove(&key.name);
+        memory.stop(&key.name);
         return Round::idle();
     }
     let mut changed = manager.to_value();
@@ -110,17 +117,18 @@ fn reconcile(key: &Key, cache: &Cache, memory: &mut Memory, now: Timestamp) -> R
         return finalized(&site, manager, pod, default);
     }
     let mut look = Look { site: &site, cache, manager, now, writes: Vec::new(), again: None };
-    look.state(pod, &mut changed["status"]);
-    if default {
+    let there = look.state(pod, &mut changed["status"]);
+    if !there {
+        // Whoever forgets its files forgets how long they wait.
+        memory.files.retain(|(own, _), _| *own != key.name);
+    } else if default {
         look.pod(pod, memory, &mut changed["status"]);
-        let running = changed["status"]["currentState"] == "running";
-        if running && site.node == manager.text("/spec/nodeID") {
-            look.files(memory, &mut changed["status"]);
-        } else {
-            memory.monitors.remove(manager.name());
-        }
+    }
+    let running = changed["status"]["currentState"] == "running";
+    if default && running && site.node == manager.text("/spec/nodeID") {
+        look.files(memory, &mut changed["status"]);
     } else {
-        memory.monitors.remove(manager.name());
+        memory.stop(manager.name());
     }
     let Look { writes, again, .. } = look;
     let mut all: Vec<Write> = status_write(&kind::IMAGE_MANAGER, manager, changed).into_iter().collect();
@@ -170,9 +178,8 @@ impl Look<'_> {
         self.again = Some(self.again.map_or(at, |before| before.min(at)));
     }
 
-    /// The state that node, disk and pod leave (longhorn.md 3.4).
-    fn state(&mut self, pod: Option<&Object>, status: &mut Value) {
-        let name = self.manager.name();
+    /// The state that node, disk and pod leave (longhorn.md 3.4). False if there is no ready disk.
+    fn state(&mut self, pod: Option<&Object>, status: &mut Value) -> bool {
         let disk = self.site.ready_disk(self.cache, self.manager.text("/spec/diskUUID"));
         let there = disk.is_some_and(|disk| {
             disk.node == self.manager.text("/spec/nodeID") && disk.path == self.manager.text("/spec/diskPath")
@@ -184,80 +191,88 @@ impl Look<'_> {
                 let message =
                     format!("Node or disk is not ready, will update state from {before} to unknown then return");
                 self.event("Warning", "Unknown", message);
+                self.unknown(status);
             }
-            self.unknown(status, "", true);
-            return;
+            return false;
         }
-        let lost = match pod {
-            None => Some(format!("No pod for backing image manager {name}")),
+        let name = self.manager.name();
+        let new = matches!(before.as_str(), "" | "stopped");
+        let was = format!("with state {before}, will update to state error");
+        let (after, why) = match pod {
+            None if new => ("stopped", None),
+            None => ("error", Some(format!("No pod for backing image manager {was}"))),
             Some(pod) if pod.is_terminating() => {
-                Some(format!("Pod deletion timestamp is set for backing image manager {name}"))
+                let why = format!("Pod deletion timestamp is set for backing image manager {was}");
+                ("error", (before != "error").then_some(why))
             }
-            Some(pod) if matches!(pod.text("/status/phase"), "Failed" | "Succeeded" | "Unknown") => {
-                Some(format!("Unexpected pod phase {} for backing image manager {name}", pod.text("/status/phase")))
-            }
-            Some(_) => None,
+            Some(pod) => match pod.text("/status/phase") {
+                "Pending" | "" if before == "running" => {
+                    ("error", Some("Backing image manager is state running but the related pod is pending".to_owned()))
+                }
+                "Pending" | "" => ("starting", None),
+                "Running" if pods::works(pod) => ("running", None),
+                "Running" if before == "running" => {
+                    let why = format!("Backing image manager {name} is state running but the related pod container not ready, will update to state error");
+                    ("error", Some(why))
+                }
+                "Running" => (before.as_str(), None),
+                phase => {
+                    let why = format!("Unexpected pod phase {phase}, will update backing image manager to state error");
+                    ("error", Some(why))
+                }
+            },
         };
-        let works = pod.is_some_and(pods::works);
-        match before.as_str() {
-            "" | "stopped" if pod.is_none() => status["currentState"] = "stopped".into(),
-            "unknown" | "starting" if works => {
-                status["currentState"] = "running".into();
-                let ip = pod.map_or("", |pod| pod.text("/status/podIP"));
-                status["ip"] = ip.into();
-                status["storageIP"] = ip.into();
+        if let Some(why) = why {
+            self.event("Warning", "Update", why);
+        }
+        if after == "running" {
+            let ip = pod.map_or("", |pod| pod.text("/status/podIP"));
+            status["ip"] = ip.into();
+            status["storageIP"] = ip.into();
+            if before != "running" {
                 self.event("Normal", "Update", "Backing image manager becomes state running".to_owned());
             }
-            "starting" | "running" | "unknown" => {
-                let why = lost.or_else(|| {
-                    (before == "running" && !works).then(|| format!("Backing image manager {name} container not ready"))
-                });
-                if let Some(why) = why {
-                    status["currentState"] = "error".into();
-                    self.event("Warning", "Update", why);
-                }
-            }
-            _ => {}
-        }
-        let after = status["currentState"].as_str().unwrap_or_default().to_owned();
-        if matches!(after.as_str(), "error" | "stopped" | "starting" | "") {
+        } else {
             status["apiVersion"] = 0.into();
             status["apiMinVersion"] = 0.into();
         }
-        if matches!(after.as_str(), "error" | "stopped") {
-            status["ip"] = "".into();
-            status["storageIP"] = "".into();
-            self.unknown(status, "Backing image manager pod is not running", false);
-        }
+        status["currentState"] = after.into();
+        true
     }
 
-    /// All files that have not failed become unknown, with those that were never seen, if asked.
-    fn unknown(&self, status: &mut Value, message: &str, unseen: bool) {
+    /// All files that have not failed become unknown, with those that were never seen.
+    fn unknown(&self, status: &mut Value) {
         if !status["backingImageFileMap"].is_object() {
             status["backingImageFileMap"] = json!({});
         }
         let files = status["backingImageFileMap"].as_object_mut().expect("it was made an object above");
         for file in files.values_mut().filter(|file| file["state"] != "failed") {
             file["state"] = "unknown".into();
-            file["message"] = message.into();
         }
-        if unseen {
-            for (image, uuid) in self.manager.at("/spec/backingImages").as_object().into_iter().flatten() {
-                files.entry(image.clone()).or_insert_with(|| {
-                    json!({
-                        "name": image, "uuid": uuid, "state": "unknown", "message": "", "progress": 0, "size": 0,
-                        "virtualSize": 0, "realSize": 0, "currentChecksum": "", "sendingReference": 0,
-                        "senderManagerAddress": "",
-                    })
-                });
-            }
+        for (image, uuid) in self.manager.at("/spec/backingImages").as_object().into_iter().flatten() {
+            files.entry(image.clone()).or_insert_with(|| {
+                json!({
+                    "name": image, "uuid": uuid, "state": "unknown", "message": "", "progress": 0, "size": 0,
+                    "virtualSize": 0, "realSize": 0, "currentChecksum": "", "sendingReference": 0,
+                    "senderManagerAddress": "",
+                })
+            });
         }
     }
 
     /// Brings the pod up, or takes one away that is of no use.
     fn pod(&mut self, pod: Option<&Object>, memory: &mut Memory, status: &mut Value) {
         let state = status["currentState"].as_str().unwrap_or_default().to_owned();
-        if !matches!(state.as_str(), "" | "stopped" | "error") || self.site.node != self.manager.text("/spec/nodeID") {
+        if !matches!(state.as_str(), "stopped" | "error") {
+            return;
+        }
+        for file in status["backingImageFileMap"].as_object_mut().into_iter().flat_map(|files| files.values_mut()) {
+            if file["state"] != "failed" {
+                file["state"] = "unknown".into();
+                file["message"] = "Backing image manager pod is not running".into();
+            }
+        }
+        if self.site.node != self.manager.text("/spec/nodeID") {
             return;
         }
         if let Some(pod) = pod {
@@ -293,49 +308,33 @@ impl Look<'_> {
             // "Skipping handling files for incompatible backing image manager": no state tells of it.
             return;
         }
-        let Some(served_since) = self.site.plant.server_since(&name) else { return };
-        if !memory.monitors.contains_key(&name) {
-            memory.listed.remove(&name);
-        }
+        let plant = &self.site.plant;
         let since = *memory.monitors.entry(name.clone()).or_insert(self.now);
-        let first = since.max(served_since) + MONITOR;
-        if self.now < first {
-            // The first list comes with the monitor's first tick; requests do not wait for it.
-            self.look_at(first);
-            if self.manager.at("/status/backingImageFileMap").as_object().is_none_or(Map::is_empty) {
-                self.prepare(memory, status);
-            }
-            return;
-        }
-        // Whatever happens at a server, its monitor hears of it at its next tick.
+        // The monitor ticks once a second. It lists at its first tick, and at the next one after the server
+        // told that its look at its files found something new.
         let tick = |at: Timestamp| {
             let ticks = (at.duration_since(since).as_millis() + MONITOR.as_millis() - 1) / MONITOR.as_millis();
             since + MONITOR * i32::try_from(ticks.max(1)).unwrap_or(i32::MAX)
         };
-        let last = if tick(self.now) == self.now { self.now } else { tick(self.now) - MONITOR };
-        if memory.listed.get(&name).is_none_or(|listed| *listed < last) {
-            self.list(memory, status);
-            memory.listed.insert(name.clone(), last);
-        }
-        if let Some(next) = self.site.plant.served_next(&name) {
-            self.look_at(tick(next));
+        let due = match (memory.listed.get(&name), plant.looked(&name)) {
+            (None, _) => Some(tick(since)),
+            (Some(listed), Some((look, seen))) if look > *listed && differs(&seen, status) => Some(tick(look)),
+            _ => None,
+        };
+        match due {
+            Some(due) if due <= self.now => {
+                self.list(memory, status);
+                memory.listed.insert(name.clone(), self.now);
+            }
+            Some(due) => self.look_at(due),
+            None => {}
         }
         self.remove_invalid(memory, status);
         self.prepare(memory, status);
-        if self.is_behind(status) {
-            let next = tick(self.now + SignedDuration::from_millis(1));
-            self.look_at(next.max(memory.listed.get(&name).map_or(next, |listed| *listed + MONITOR)));
+        let next = if differs(&plant.served(&name), status) { plant.next_look(&name) } else { plant.served_next(&name) };
+        if let Some(next) = next {
+            self.look_at(tick(next));
         }
-    }
-
-    /// Whether the server says something that was not listed.
-    fn is_behind(&self, status: &Value) -> bool {
-        let served = self.site.plant.served(self.manager.name());
-        let map = &status["backingImageFileMap"];
-        served.len() != map.as_object().map_or(0, Map::len)
-            || served.iter().any(|(image, told)| {
-                map[image]["state"] != told.state || map[image]["sendingReference"] != told.sending
-            })
     }
 
     /// What the server says, taken over.
@@ -361,8 +360,8 @@ impl Look<'_> {
             let gone = object.is_none() || wanted != file.get("uuid");
             let failed = object.is_some_and(|object| {
                 let entries = object.at("/status/diskFileStatusMap").as_object();
-                let own = entries.and_then(|entries| entries.get(&disk));
-                own.is_some_and(|own| own["state"] == "failed")
+                let own = entries.and_then(|entries| entries.get(&disk)).unwrap_or(&file);
+                own["state"] == "failed"
                     && entries.is_some_and(|entries| entries.values().any(|entry| entry["state"] != "failed"))
             });
             if !gone && (!failed || self.site.plant.wrongs().is_set("failed-copy-not-cleaned")) {
@@ -372,10 +371,6 @@ impl Look<'_> {
             let why = if gone { "no longer wanted on the disk" } else { "its copy had failed" };
             self.site.plant.delete(self.manager.name(), &FileName::new(&image, uuid), why);
             memory.files.remove(&(self.manager.name().to_owned(), image.clone()));
-            // What comes of the next try is read with the monitor's next tick: while another copy's manager
-            // starts, and that copy is unknown, this goes round about once a second.
-            memory.monitors.insert(self.manager.name().to_owned(), self.now);
-            self.look_at(self.now + MONITOR);
             if let Some(map) = status["backingImageFileMap"].as_object_mut() {
                 map.remove(&image);
             }
@@ -394,7 +389,8 @@ impl Look<'_> {
         let known: BTreeSet<String> = served.keys().cloned().collect();
         for (image, uuid) in manager.at("/spec/backingImages").as_object().into_iter().flatten() {
             let entry = &status["backingImageFileMap"][image];
-            let missing = !known.contains(image) || entry["state"] == "failed" || served[image].state == "failed";
+            // A server that has the file already says so, and nothing is asked for twice.
+            let missing = entry.is_null() && !known.contains(image) || entry["state"] == "failed";
             let source = self.cache.get(&kind::DATA_SOURCE, manager.namespace(), image);
             let failing = source.is_some_and(|source| source.text("/status/currentState") == "failed");
             if !missing && !failing {
@@ -444,7 +440,6 @@ impl Look<'_> {
                         site.node
                     );
                     self.event("Normal", "Fetching", message);
-                    self.look_at(self.now + MONITOR);
                 }
                 _ => {}
             }
@@ -471,7 +466,6 @@ impl Look<'_> {
                 site.node
             );
             self.event("Normal", "Fetching", message);
-            self.look_at(self.now + MONITOR);
             return false;
         }
         let Some((sender, address, content)) = senders
@@ -486,18 +480,12 @@ impl Look<'_> {
             site.plant.destroy(disk, file, "the wrong takeover-resyncs-ready");
         }
         site.plant.sync(manager.name(), file, &sender, content);
-        let comes = site.plant.served(manager.name()).get(image.name()).is_some_and(|told| told.state == "starting");
-        if comes && site.plant.below(3) == 0 {
-            // The first notice of a transfer is missed now and then (recorded: an entry that begins `in-progress`).
-            memory.listed.insert(manager.name().to_owned(), self.now + SignedDuration::from_millis(2_500));
-        }
         let message = format!(
             "Syncing backing image {} in disk {disk} on node {} from {sender}({address})",
             image.name(),
             site.node
         );
         self.event("Normal", "Syncing", message);
-        self.look_at(self.now + MONITOR);
         true
     }
 
@@ -514,6 +502,18 @@ impl Look<'_> {
             })
             .collect()
     }
+}
+
+/// Whether a server says something else than what was listed.
+fn differs(served: &BTreeMap<String, server::Told>, status: &Value) -> bool {
+    let map = &status["backingImageFileMap"];
+    served.len() != map.as_object().map_or(0, Map::len)
+        || served.iter().any(|(image, told)| {
+            let known = &map[image];
+            known["state"] != told.state
+                || known["sendingReference"] != told.sending
+                || known["progress"] != told.progress
+        })
 }
 
 /// An entry of `backingImageFileMap`.
