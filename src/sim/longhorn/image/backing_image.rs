@@ -46,7 +46,7 @@ pub(super) fn controller(site: &Site) -> Box<dyn Runs> {
         awaits_own_writes: true,
         reconcile,
     }
-    .with(Memory { site: site.clone(), begins: None, paces: BTreeMap::new() })
+    .with(Memory { begins: after(site, site.plant.now(), FIRST_TURN), site: site.clone(), paces: BTreeMap::new() })
 }
 
 /// From the controllers' start to the first backing image's turn, in milliseconds: by then the other nodes are
@@ -54,35 +54,34 @@ pub(super) fn controller(site: &Site) -> Box<dyn Runs> {
 const FIRST_TURN: (usize, usize) = (150, 300);
 /// From the first file's transfer, or from one copy more, to the next, in milliseconds (measured 0.1 and 0.3 s
 /// after the transfer).
-const PACE: (usize, usize) = (30, 160);
+const PACE: (usize, usize) = (30, 180);
 
 struct Memory {
     site: Site,
     /// When images are looked at first.
-    begins: Option<Timestamp>,
+    begins: Timestamp,
     /// From when on an image gets one copy more.
     paces: BTreeMap<Key, Timestamp>,
 }
 
-impl Memory {
-    fn after(&self, now: Timestamp, (low, high): (usize, usize)) -> Timestamp {
-        let wait = low + self.site.plant.below(high - low);
-        now + SignedDuration::from_millis(i64::try_from(wait).unwrap_or_default())
-    }
+/// A time after this one, by chance.
+fn after(site: &Site, now: Timestamp, (low, high): (usize, usize)) -> Timestamp {
+    let wait = low + site.plant.below(high - low);
+    now + SignedDuration::from_millis(i64::try_from(wait).unwrap_or_default())
+}
 
+impl Memory {
     /// Whether an image may get one copy more now, or from when on.
     fn paced(&mut self, key: &Key, now: Timestamp) -> Result<(), Timestamp> {
-        let from = self.paces.get(key).copied().unwrap_or_else(|| self.after(now, PACE));
+        let from = self.paces.get(key).copied().unwrap_or_else(|| after(&self.site, now, PACE));
         self.paces.insert(key.clone(), from);
         if now < from { Err(from) } else { Ok(()) }
     }
 }
 
 fn reconcile(key: &Key, cache: &Cache, memory: &mut Memory, now: Timestamp) -> Round {
-    let begins = memory.begins.unwrap_or_else(|| memory.after(now, FIRST_TURN));
-    memory.begins = Some(begins);
-    if now < begins {
-        return Round::idle().look_at(now, begins);
+    if now < memory.begins {
+        return Round::idle().look_at(now, memory.begins);
     }
     let Some(image) = cache.of(&kind::BACKING_IMAGE, key) else {
         memory.paces.remove(key);
@@ -99,9 +98,12 @@ fn reconcile(key: &Key, cache: &Cache, memory: &mut Memory, now: Timestamp) -> R
             "uuid": "", "virtualSize": 0, "v2FirstCopyDisk": "", "v2FirstCopyStatus": "",
         });
     }
+    let fresh = image.text("/status/uuid").is_empty() && !image.is_terminating();
     if owner != memory.site.node {
         changed["status"]["ownerID"] = memory.site.node.clone().into();
-        return Round::writes(status_write(&kind::BACKING_IMAGE, image, changed).into_iter().collect());
+        if !fresh {
+            return Round::writes(status_write(&kind::BACKING_IMAGE, image, changed).into_iter().collect());
+        }
     }
     let source = cache.of(&kind::DATA_SOURCE, key);
     let needs = source.is_some_and(|source| source.flag("/spec/fileTransferred") && wants_copies(image));
@@ -112,15 +114,17 @@ fn reconcile(key: &Key, cache: &Cache, memory: &mut Memory, now: Timestamp) -> R
         Ok(())
     };
     let site = &memory.site;
-    let mut look = Look { site, cache, image, now, pace, added: false, writes: Vec::new(), again: None };
+    let uuid = if fresh { site.plant.hex(8) } else { image.text("/status/uuid").to_owned() };
+    let mut look = Look { site, cache, image, uuid, now, pace, added: false, writes: Vec::new(), again: None };
     if image.is_terminating() {
         look.delete();
         return Round::writes(look.writes);
     }
-    if image.text("/status/uuid").is_empty() {
-        let uuid = site.plant.hex(8);
-        look.event("Normal", "Update", format!("Initialized UUID to {uuid}"));
-        changed["status"]["uuid"] = uuid.into();
+    if fresh {
+        // One look takes a new image over, names it, and makes its data source (recorded: within 0.05 s).
+        changed["status"]["uuid"] = look.uuid.clone().into();
+        look.event("Normal", "Update", format!("Initialized UUID to {}", look.uuid));
+        look.source();
         let mut writes: Vec<Write> = status_write(&kind::BACKING_IMAGE, image, changed).into_iter().collect();
         writes.append(&mut look.writes);
         return Round::writes(writes);
@@ -150,6 +154,8 @@ struct Look<'a> {
     site: &'a Site,
     cache: &'a Cache,
     image: &'a Object,
+    /// The image's identity, which a new one gets in this look.
+    uuid: String,
     now: Timestamp,
     /// Whether there may be one copy more, or from when on.
     pace: Result<(), Timestamp>,
@@ -177,10 +183,6 @@ impl<'a> Look<'a> {
     fn all_managers(&self) -> impl Iterator<Item = &'a Object> + use<'a> {
         let namespace = self.image.namespace();
         self.cache.within(&kind::IMAGE_MANAGER, namespace)
-    }
-
-    fn uuid(&self) -> &'a str {
-        self.image.text("/status/uuid")
     }
 
     /// The disks that are to hold a copy.
@@ -214,7 +216,7 @@ impl<'a> Look<'a> {
                     "ownerReferences": [kind::BACKING_IMAGE.owner(image.name(), image.uid())],
                 },
                 "spec": {
-                    "nodeID": disk.node, "uuid": self.uuid(), "diskUUID": disk.uuid, "diskPath": disk.path,
+                    "nodeID": disk.node, "uuid": self.uuid, "diskUUID": disk.uuid, "diskPath": disk.path,
                     "checksum": image.text("/spec/checksum"), "sourceType": image.text("/spec/sourceType"),
                     "parameters": image.at("/spec/sourceParameters"), "fileTransferred": transferred,
                 },
@@ -312,11 +314,11 @@ impl<'a> Look<'a> {
                 manager.text("/spec/image") == site.flags.image_manager && manager.text("/spec/diskUUID") == uuid
             });
             if let Some(manager) = known {
-                if manager.at("/spec/backingImages")[image.name()] != self.uuid()
+                if manager.at("/spec/backingImages")[image.name()] != self.uuid.as_str()
                     && !manager.is_terminating()
                     && !(misses && image.name().len() % 2 == 0)
                 {
-                    let body = json!({"spec": {"backingImages": {image.name(): self.uuid()}}});
+                    let body = json!({"spec": {"backingImages": {image.name(): self.uuid}}});
                     self.writes.push(Write::patch(&kind::IMAGE_MANAGER, manager.key(), Form::Merge, body));
                 }
                 continue;
@@ -326,7 +328,7 @@ impl<'a> Look<'a> {
             for old in gone.iter().filter(|old| old.text("/spec/diskUUID") == uuid && !misses) {
                 records.extend(old.at("/spec/backingImages").as_object().cloned().unwrap_or_default());
             }
-            records.insert(image.name().to_owned(), self.uuid().into());
+            records.insert(image.name().to_owned(), self.uuid.clone().into());
             let name = name::image_manager(&site.release, &site.flags.image_manager, &uuid);
             let object = json!({
                 "metadata": {
@@ -372,7 +374,7 @@ impl<'a> Look<'a> {
             let disk = manager.text("/spec/diskUUID");
             let file = &manager.at("/status/backingImageFileMap")[self.image.name()];
             let ignored = manager.is_terminating() || gone.iter().any(|old| old.uid() == manager.uid());
-            if ignored || file["uuid"] != self.uuid() || masked.as_deref() == Some(disk) {
+            if ignored || file["uuid"] != self.uuid.as_str() || masked.as_deref() == Some(disk) {
                 continue;
             }
             let text = |field: &str| file[field].as_str().unwrap_or_default().to_owned();
