@@ -46,13 +46,15 @@ pub(super) fn controller(site: &Site) -> Box<dyn Runs> {
         awaits_own_writes: true,
         reconcile,
     }
-    .with(Memory { site: site.clone(), monitor: None, late: SignedDuration::from_millis(20 + late) })
+    .with(Memory { site: site.clone(), monitor: None, reported: false, late: SignedDuration::from_millis(20 + late) })
 }
 
 struct Memory {
     site: Site,
     /// When the disk monitor reports next; none before the first look at the own node.
     monitor: Option<Timestamp>,
+    /// Whether it has reported: from then on each look at the own node has its disks to tell of.
+    reported: bool,
     /// By how much its reports are later than the informers' resync (measured 0 to 0.27 s).
     late: SignedDuration,
 }
@@ -94,7 +96,10 @@ fn reconcile(key: &Key, cache: &Cache, memory: &mut Memory, now: Timestamp) -> R
         follow(node, status, &mut told, now);
     }
     if own && memory.ticks(now) {
+        memory.reported = true;
         Said::yes("MountPropagation", String::new()).put(node, &mut status["conditions"], &mut Vec::new(), now);
+    }
+    if own && memory.reported {
         let plant = &memory.site.plant;
         let stuck = plant.wrongs().is_set("disk-never-ready-again") && plant.restarts() > 0;
         if ready.holds && !(stuck && plant.is_stuck(node.name())) {
@@ -111,8 +116,8 @@ fn reconcile(key: &Key, cache: &Cache, memory: &mut Memory, now: Timestamp) -> R
 }
 
 impl Memory {
-    /// Whether the disk monitor reports now. It is the only one who says that a disk is ready again,
-    /// and does so one period after the controllers' start: just after the resync of that time,
+    /// Whether the disk monitor reports now. What it reports is all that says that a disk is ready again,
+    /// and the first report comes one period after the controllers' start: just after the resync of that time,
     /// so that what waits for the disk waits for the next one (measured 59.7 to 59.9 s).
     fn ticks(&mut self, now: Timestamp) -> bool {
         let period = SignedDuration::from_secs(MONITOR);
@@ -196,12 +201,17 @@ fn readiness(site: &Site, cache: &Cache, node: &str) -> Said {
             let message = format!("Manager pod is missing: node {node} has no manager pod running on it");
             no("ManagerPodMissing", message)
         }
-        Some(pod) if pod.is("Ready") => Said::yes("Ready", format!("Node {node} is ready")),
+        // A pod so new that nothing is said of its readiness yet is no reason against its node (longhorn-manager
+        // `controller/node_controller.go`, `setReadyConditionForManagerPod`; recorded: a node that was marked for
+        // its missing pod is ready for 0.2 s once the new one is made).
+        Some(pod) if pod.is("Ready") || condition(pod.at("/status/conditions"), "Ready").is_none() => {
+            Said::yes("Ready", format!("Node {node} is ready"))
+        }
         Some(pod) => no("ManagerPodDown", format!("Node {node} is down: manager pod {} is not running", pod.name())),
     }
 }
 
-/// What a tick of the node's own disk monitor writes.
+/// What the reports of the node's own disk monitor say.
 fn monitored(site: &Site, cache: &Cache, node: &Object, status: &mut Value, told: &mut Vec<Write>, now: Timestamp) {
     let spec = node.at("/spec/disks").as_object().cloned().unwrap_or_default();
     if !status["diskStatus"].is_object() {
