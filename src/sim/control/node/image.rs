@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::super::chance::{Chance, Span};
 use super::super::key::Key;
 use super::super::object::Object;
@@ -16,6 +18,11 @@ pub trait Image: Send + Sync {
     /// How long it takes to pull it, or the registry's refusal.
     fn pull(&self, chance: &mut Chance) -> Result<Duration, String> {
         Ok(chance.draw(timing::PULL))
+    }
+
+    /// How much longer than others a container of it takes until its kubelet knows that it runs.
+    fn creation(&self, _container: &Value, _chance: &mut Chance) -> Duration {
+        Duration::ZERO
     }
 
     /// A container starts: what is it going to do? Asked once for each start.

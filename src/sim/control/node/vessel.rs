@@ -193,7 +193,8 @@ impl Vessel {
 
     fn create(&mut self, site: &mut Site<'_>, now: Timestamp, says: &mut Vec<Says>) {
         says.push(("Normal", "Created", format!("Created container: {}", self.name)));
-        self.state = State::Creating { until: later(now, site.chance.draw(timing::CONTAINER)) };
+        let takes = site.chance.draw(timing::CONTAINER) + site.image.creation(&self.spec, site.chance);
+        self.state = State::Creating { until: later(now, takes) };
     }
 
     /// Does what is due; true if something changed. The answer comes again at [`Self::due`].
