@@ -8,8 +8,27 @@ use super::span::Spans;
 use super::tape::Tape;
 use super::turn::turns;
 
-/// A turn as every run can make it: what of, from, to.
-type Kind = (String, String, String);
+/// A turn as every run can make it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Kind {
+    /// What was done last, empty before anything was: what belongs to an installation
+    /// or to a new image need not belong to a restart.
+    pub(crate) after: &'static str,
+    pub(crate) of: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { after, of, from, to } = self;
+        let after = if after.is_empty() { String::new() } else { format!("after `{after}`: ") };
+        write!(f, "{after}{of}: {from} → {to}")
+    }
+}
+
+/// What is done to a cluster whose turns are told apart from those before.
+const DONE: [&str; 2] = ["delete", "upgrade"];
 
 /// What tapes of one scenario show, added up.
 #[derive(Default)]
@@ -21,8 +40,13 @@ pub(crate) struct Tally {
 impl Tally {
     /// Adds a tape.
     pub(crate) fn add(&mut self, tape: &Tape) {
+        let mut done: Vec<(f64, &'static str)> =
+            DONE.iter().flat_map(|what| tape.marks(what).into_iter().map(|at| (at, *what))).collect();
+        done.sort_by(|one, other| one.0.total_cmp(&other.0));
         for turn in turns(tape) {
-            *self.turns.entry((turn.of, turn.from, turn.to)).or_default() += 1;
+            let after = done.iter().rev().find(|(at, _)| *at <= turn.at).map_or("", |(_, what)| what);
+            let kind = Kind { after, of: turn.of, from: turn.from, to: turn.to };
+            *self.turns.entry(kind).or_default() += 1;
         }
         self.spans.join(Spans::of(tape));
     }
@@ -55,13 +79,15 @@ pub(crate) struct Decided {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Exception {
+    /// What was done before; anything, if it is not said.
+    after: Option<String>,
     of: String,
     #[serde(default = "any")]
     from: String,
     #[serde(default = "any")]
     to: String,
-    /// The scenarios; all, if none is named.
-    #[serde(default, rename = "in")]
+    /// The scenarios, each of which has to need it.
+    #[serde(rename = "in")]
     scenarios: Vec<String>,
     why: String,
 }
@@ -71,7 +97,7 @@ struct Exception {
 #[serde(deny_unknown_fields)]
 struct SpanException {
     name: String,
-    #[serde(default, rename = "in")]
+    #[serde(rename = "in")]
     scenarios: Vec<String>,
     why: String,
 }
@@ -85,9 +111,17 @@ fn fits(rule: &str, text: &str) -> bool {
 }
 
 impl Exception {
-    fn excuses(&self, scenario: &str, (of, from, to): &Kind) -> bool {
-        let here = self.scenarios.is_empty() || self.scenarios.iter().any(|name| name == scenario);
-        here && fits(&self.of, of) && fits(&self.from, from) && fits(&self.to, to)
+    fn is_of(&self, scenario: &str) -> bool {
+        self.scenarios.iter().any(|name| name == scenario)
+    }
+
+    fn told(&self) -> String {
+        format!("{}: {} → {}", self.of, self.from, self.to)
+    }
+
+    fn excuses(&self, scenario: &str, Kind { after, of, from, to }: &Kind) -> bool {
+        let when = self.after.as_deref().is_none_or(|own| own == *after);
+        when && self.is_of(scenario) && fits(&self.of, of) && fits(&self.from, from) && fits(&self.to, to)
     }
 }
 
@@ -103,9 +137,8 @@ impl Decided {
         decided
     }
 
-    fn span(&self, scenario: &str, name: &str) -> bool {
-        let here = |one: &&SpanException| one.scenarios.is_empty() || one.scenarios.iter().any(|own| own == scenario);
-        self.span.iter().filter(here).any(|one| one.name == name)
+    fn spans(&self, scenario: &str) -> impl Iterator<Item = &SpanException> {
+        self.span.iter().filter(move |one| one.scenarios.iter().any(|own| own == scenario))
     }
 }
 
@@ -126,6 +159,8 @@ pub(crate) struct Compared {
     pub(crate) unheard: Vec<(Kind, usize)>,
     /// Spans outside, as sentences.
     pub(crate) outside: Vec<String>,
+    /// Exceptions that excuse nothing here.
+    pub(crate) idle: Vec<String>,
 }
 
 impl Compared {
@@ -139,17 +174,27 @@ impl Compared {
         let allowed = |(kind, _): &(&Kind, &usize)| decided.made.iter().any(|one| one.excuses(scenario, kind));
         let (listed, unheard): (Vec<_>, Vec<_>) = new.into_iter().partition(allowed);
         let (mut outside, mut spans, mut spans_excused) = (Vec::new(), 0, 0);
+        let mut forgiven_spans = BTreeSet::new();
         let ranges = made.spans.ranges();
         for (name, recorded) in recorded.spans.ranges() {
             spans += 1;
             let held = ranges.get(name).is_some_and(|made| made.least <= recorded.least && recorded.most <= made.most);
-            if !held && decided.span(scenario, name) {
+            if !held && decided.spans(scenario).any(|one| one.name == name) {
+                forgiven_spans.insert(name);
                 spans_excused += 1;
             } else if !held {
-                let made = ranges.get(name).map_or_else(|| "never".to_owned(), ToString::to_string);
-                outside.push(format!("{name}: recorded {recorded}, made {made}"));
+                let made = ranges.get(name).map_or_else(|| "never".to_owned(), |made| format!("{made:.3}"));
+                outside.push(format!("{name}: recorded {recorded:.3}, made {made}"));
             }
         }
+        let listing = decided.made.iter().filter(|one| {
+            one.is_of(scenario) && !listed.iter().any(|(kind, _)| one.excuses(scenario, kind))
+        });
+        let missing =
+            decided.unmade.iter().filter(|one| one.is_of(scenario) && !forgiven.iter().any(|kind| one.excuses(scenario, kind)));
+        let idle = listing.chain(missing).map(Exception::told);
+        let idle_spans = decided.spans(scenario).filter(|one| !forgiven_spans.contains(one.name.as_str()));
+        let idle = idle.chain(idle_spans.map(|one| one.name.clone())).collect();
         Self {
             scenario,
             runs,
@@ -163,6 +208,7 @@ impl Compared {
             unmade: unmade.into_iter().cloned().collect(),
             unheard: unheard.into_iter().map(|(kind, times)| (kind.clone(), *times)).collect(),
             outside,
+            idle,
         }
     }
 
@@ -191,16 +237,22 @@ impl Compared {
     /// Everything that nothing explains.
     pub(crate) fn unexplained(&self) -> String {
         let mut text = String::new();
-        for (of, from, to) in &self.unmade {
-            writeln!(text, "{}: recorded, never made: {of}: {from} → {to}", self.scenario).expect("it is a String");
+        for kind in &self.unmade {
+            writeln!(text, "{}: recorded, never made: {kind}", self.scenario).expect("it is a String");
         }
-        for ((of, from, to), times) in &self.unheard {
-            writeln!(text, "{}: made {times} times, never recorded: {of}: {from} → {to}", self.scenario)
-                .expect("it is a String");
+        for (kind, times) in &self.unheard {
+            writeln!(text, "{}: made {times} times, never recorded: {kind}", self.scenario).expect("it is a String");
         }
+        text += &self.idle_lines();
         for span in &self.outside {
             writeln!(text, "{}: outside: {span}", self.scenario).expect("it is a String");
         }
         text
+    }
+
+    /// Every exception that excuses nothing.
+    pub(crate) fn idle_lines(&self) -> String {
+        let line = |what: &String| format!("{}: `decided.toml` excuses what does not come: {what}\n", self.scenario);
+        self.idle.iter().map(line).collect()
     }
 }

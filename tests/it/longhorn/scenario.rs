@@ -49,6 +49,35 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    /// Does its main act once, on a cluster with something built in that Longhorn does not do.
+    pub(crate) fn play_wrong(self, wrong: &str) -> Tape {
+        let runtime = World::runtime().expect("a runtime of one thread can be made");
+        runtime.block_on(async {
+            let mut lab = Lab::new(1);
+            assert!(lab.cluster.wrong(wrong), "there is a wrong `{wrong}`");
+            lab.helm(false, NEW, &[]).await;
+            lab.settled("an installation").await;
+            for (name, _) in IMAGES {
+                lab.post(name, 3).await;
+            }
+            lab.until("all copies", |lab| lab.ready("small") == 3 && lab.ready("large") == 3).await;
+            lab.settled("all copies").await;
+            let witness = Witness::new(lab.world()).await;
+            if self == Self::SameImageForce {
+                witness.mark("delete");
+                lab.remove_managers().await;
+            } else {
+                witness.mark("upgrade");
+                lab.helm_starts().await;
+                lab.helm(true, NEW, &[raised("backingImageManager"), raised("manager")]).await;
+            }
+            lab.world().pass(Duration::from_secs(90)).await;
+            witness.end()
+        })
+    }
+}
+
 /// A cluster that scenarios are done on.
 struct Lab {
     cluster: Embedded,
@@ -62,13 +91,22 @@ const IMAGES: [(&str, u64); 2] = [("small", 5 << 20), ("large", 400 << 20)];
 /// Bytes a second, drawn in thousands.
 const SPEED: Span = Span::millis(4_500, 5_200);
 /// What it takes until helm has read chart and release (recorded: 1.8 s from its start to the first hook).
-const HELM: Span = Span::millis(1_200, 2_200);
+const HELM: Span = Span::millis(1_200, 2_600);
+/// The tag of images whose API constants are raised: the recorded ones were built for it.
+const RAISED: &str = "v1.12.1-api4-min4";
 
 impl Lab {
     fn new(seed: u64) -> Self {
         let cluster = Embedded::with(Setup::seeded(seed));
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
         cluster.world().api().put(namespace).expect("it is a namespace");
+        // The recorded nodes had all images: system-managed pods were told never to pull.
+        for image in ["manager", "share-manager", "engine", "instance-manager"] {
+            for tag in ["v1.11.3", "v1.12.1", RAISED] {
+                cluster.world().machines().preload(&format!("docker.io/longhornio/longhorn-{image}:{tag}"));
+                cluster.world().machines().preload(&format!("docker.io/longhornio/backing-image-manager:{tag}"));
+            }
+        }
         let mut chance = cluster.world().chance("kubectl");
         for (name, bytes) in IMAGES {
             let speed = u64::try_from(chance.draw(SPEED).as_millis()).expect("it is short") * 1000;
@@ -131,13 +169,10 @@ impl Lab {
         self.until("all copies", |lab| lab.ready("small") == 3 && lab.ready("large") == 3).await;
         self.settled("all copies").await;
         let witness = Witness::new(self.world()).await;
-        let tag = |image: &str, tag: &str| (format!("image.longhorn.{image}.tag"), json!(tag));
-        // The names of tags whose constants are raised: the recorded ones were built for it.
-        let (alone, both) = ("v1.12.1-api4-min4", "v1.12.1-api4-min4");
         let steps = [
-            (vec![tag("backingImageManager", alone)], 0),
+            (vec![raised("backingImageManager")], 0),
             (vec![], 3),
-            (vec![tag("backingImageManager", both), tag("manager", both)], 3),
+            (vec![raised("backingImageManager"), raised("manager")], 3),
             (vec![], 3),
         ];
         for (set, copies) in steps {
@@ -213,7 +248,8 @@ impl Lab {
     /// Deletes all manager pods as `kubectl delete --force` does: one after the other, at once.
     async fn remove_managers(&mut self) {
         // What it takes until kubectl has asked for the list, and then for each pod.
-        let (start, each) = (Span::millis(90, 200), Span::millis(20, 250));
+        // The recorded machine was busy: one of four deletions took its time.
+        let (start, each) = (Span::millis(90, 200), [Span::millis(20, 150), Span::millis(150, 520)]);
         let pause = self.chance.draw(start);
         self.world().pass(pause).await;
         for pod in self.managers() {
@@ -221,7 +257,8 @@ impl Lab {
             let path = format!("/api/v1/namespaces/{NAMESPACE}/pods/{name}");
             let body = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0 });
             self.ask(Request::delete(path).header("content-type", "application/json"), &body).await;
-            let pause = self.chance.draw(each);
+            let slow = usize::from(self.chance.happens(0.25));
+            let pause = self.chance.draw(each[slow]);
             self.world().pass(pause).await;
         }
     }
@@ -316,6 +353,11 @@ fn as_recorded() -> [(String, Value); 3] {
         ("defaultSettings.allowCollectingLonghornUsageMetrics".to_owned(), json!("false")),
         ("defaultSettings.systemManagedPodsImagePullPolicy".to_owned(), json!("never")),
     ]
+}
+
+/// Has an image with raised constants installed.
+fn raised(image: &str) -> (String, Value) {
+    (format!("image.longhorn.{image}.tag"), json!(RAISED))
 }
 
 fn url(image: &str) -> String {

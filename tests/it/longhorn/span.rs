@@ -79,7 +79,8 @@ pub(crate) struct Range {
 impl std::fmt::Display for Range {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { least, median, most, times } = self;
-        write!(f, "{least:.1} / {median:.1} / {most:.1} ({times})")
+        let digits = f.precision().unwrap_or(1);
+        write!(f, "{least:.digits$} / {median:.digits$} / {most:.digits$} ({times})")
     }
 }
 
