@@ -55,6 +55,9 @@ struct Floor {
 /// Thousands of bytes a second from pod to pod. The recorded managers were given 5 MB/s: so slow that a
 /// large image is still on its way when an upgrade takes its files over.
 const COPY: Span = Span::millis(4_000, 7_000);
+/// From a backing image manager's start to the beginning of its looks at its files (recorded: they come 0 to 1 s
+/// after the seconds of its readiness probe).
+const LOOKS: Span = Span::millis(20, 980);
 /// From a request to its work: the wait for the end of the try to take the file up looks once a second
 /// (backing-image-manager `pkg/sync/service.go`; recorded: begun 1.006 s after the request or later).
 const FETCHES: Span = Span::millis(1_004, 1_020);
@@ -176,7 +179,9 @@ impl Plant {
 
     /// A backing image manager's pod starts.
     pub(super) fn server_starts(&self, pod: &str, disk: &str) {
-        self.floor().servers.start(pod, disk, self.clock.now());
+        let mut floor = self.floor();
+        let looks = self.clock.now() + SignedDuration::try_from(floor.chance.draw(LOOKS)).unwrap_or_default();
+        floor.servers.start(pod, disk, looks);
     }
 
     /// It ends.

@@ -28,6 +28,7 @@ pub(super) struct Servers {
 #[derive(Clone, Debug)]
 struct Server {
     disk: String,
+    /// Since when it looks at its files.
     since: Timestamp,
     files: BTreeMap<String, Served>,
 }
@@ -90,9 +91,9 @@ impl Served {
     }
 }
 
-/// The last look of a server at its files that is not later than this.
+/// The last look of a server at its files that is not later than this; before its first one there is none of use.
 fn look(since: Timestamp, now: Timestamp) -> Timestamp {
-    let looks = now.duration_since(since).as_millis() / MONITOR.as_millis();
+    let looks = now.duration_since(since).as_millis().div_euclid(MONITOR.as_millis());
     since + MONITOR * i32::try_from(looks).unwrap_or(i32::MAX)
 }
 
@@ -102,9 +103,9 @@ fn hashing(size: u64) -> SignedDuration {
 }
 
 impl Servers {
-    /// A pod's server starts, with an empty list.
-    pub(super) fn start(&mut self, name: &str, disk: &str, now: Timestamp) {
-        self.servers.insert(name.to_owned(), Server { disk: disk.to_owned(), since: now, files: BTreeMap::new() });
+    /// A pod's server starts, with an empty list; it looks at it `since` a time.
+    pub(super) fn start(&mut self, name: &str, disk: &str, since: Timestamp) {
+        self.servers.insert(name.to_owned(), Server { disk: disk.to_owned(), since, files: BTreeMap::new() });
     }
 
     /// A pod's server ends; what it sent breaks off.

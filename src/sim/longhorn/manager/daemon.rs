@@ -32,22 +32,23 @@ pub(super) struct Circumstances {
     pub(super) chance: Chance,
 }
 
-/// Container shown running → process at work, with the environment's check: measured 0.7–2.1 s, mostly below 1.4,
-/// from the pod's making, of which what its kubelet says is 1.1 s late and more.
-const STARTS: (Span, Span) = (Span::millis(50, 500), Span::millis(500, 1200));
+/// Container shown running → process at work, with the environment's check: next to nothing, for what a kubelet
+/// says is late (recorded: a process takes the lease 0.3 to 1.3 s before its container is shown running).
+const STARTS: (Span, Span) = (Span::millis(10, 250), Span::millis(250, 900));
 /// How long the first holder keeps the webhook's lease: measured 2.5–5.8 s, mostly below 3.2.
 const FIRST: (Span, Span) = (Span::millis(2400, 3200), Span::millis(3200, 6800));
 /// The same of later ones: mostly short (measured median 0.4–0.6 s).
 const LATER: (Span, Span) = (Span::millis(160, 800), Span::millis(800, 2600));
-/// From holding the lease to an answering webhook, of the first holder (recorded 0.7–1.7 s): it makes certificates.
-const ANSWERS: Span = Span::millis(650, 1_700);
+/// From holding the lease to an answering webhook, of the first holder, which makes certificates: recorded
+/// 0.7–1.7 s, of which the part is here that comes after its container is shown running.
+const ANSWERS: Span = Span::millis(300, 1_100);
 /// The same of later ones, in hundredths of the time that they hold it: a pod is ready as its manager lets go
 /// of the lease (recorded 0.6 to 1.1 of it, mostly more than 0.75).
 const ANSWERED: (u64, u64) = (70, 100);
-/// From the lease's release to running controllers (measured).
+/// From the lease's release to running controllers, with what is written in between (measured).
 const CONTROLLERS: Span = Span::millis(200, 400);
 /// The resource upgrade under its lease, without its writes (measured 0.05–0.11 s with two images and the writes).
-const UPGRADE: Span = Span::millis(0, 70);
+const UPGRADE: Span = Span::millis(20, 90);
 
 /// The webhook of a manager, up for as long as it is held.
 struct Serves {
@@ -79,6 +80,7 @@ pub(super) async fn run(mut own: Circumstances) {
     lease::acquire(&hand, &clock, &mut own.chance, lock, &own.node).await;
     let (serves, _datastore) = serve(&mut own, &hand).await;
     lease::release(&hand, lock).await;
+    let released = clock.elapsed().duration();
 
     while old_managers(&hand, &own.image).await {
         own.ground.print(&own.namespace, &own.pod, "level=info msg=\"Found old longhorn manager\"");
@@ -92,7 +94,8 @@ pub(super) async fn run(mut own: Circumstances) {
     }
     provide(&own, &hand, &release).await;
 
-    tokio::time::sleep(own.chance.draw(CONTROLLERS)).await;
+    let since = clock.elapsed().duration().saturating_sub(released);
+    tokio::time::sleep(own.chance.draw(CONTROLLERS).saturating_sub(since)).await;
     let site = Site {
         node: own.node.clone(),
         namespace: own.namespace.clone(),
