@@ -46,7 +46,12 @@ pub(super) fn controller(site: &Site) -> Box<dyn Runs> {
         awaits_own_writes: true,
         reconcile,
     }
-    .with(Memory { site: site.clone(), monitor: None, reported: false, late: SignedDuration::from_millis(20 + late) })
+    .with(Memory {
+        site: site.clone(),
+        monitor: None,
+        reported: false,
+        late: SignedDuration::from_millis(20 + late),
+    })
 }
 
 struct Memory {

@@ -311,7 +311,8 @@ mod tests {
         let (mut servers, mut disks, file) = (Servers::default(), Disks::default(), FileName::new("large", "u"));
         servers.start("one", "d1", at(1));
         servers.fetch("one", &mut disks, &file, "", Some(image()), at(6), at(5));
-        let seen = |now: i64| servers.looked("one", at(now)).map(|(at, seen)| (at, seen.get("large").map(|own| own.state)));
+        let seen =
+            |now: i64| servers.looked("one", at(now)).map(|(at, seen)| (at, seen.get("large").map(|own| own.state)));
         assert_eq!(seen(6), Some((at(4), None)));
         assert_eq!(seen(7), Some((at(7), Some("ready"))));
         assert_eq!(seen(9), Some((at(7), Some("ready"))));

@@ -51,6 +51,17 @@ impl Tally {
         self.spans.join(Spans::of(tape));
     }
 
+    /// Everything in it, a line for each: how often, what it is, or the least, middle and most of a span.
+    pub(crate) fn lines(&self) -> String {
+        let turns = self
+            .turns
+            .iter()
+            .map(|(kind, times)| format!("{times}\t{}\t{}\t{}\t{}\n", kind.after, kind.of, kind.from, kind.to));
+        let spans = self.spans.ranges();
+        let spans = spans.iter().map(|(name, range)| format!("span\t{name}\t{}\t{}\n", range.least, range.most));
+        turns.chain(spans).collect()
+    }
+
     /// Adds what other tapes showed.
     pub(crate) fn join(&mut self, other: Self) {
         for (kind, times) in other.turns {
@@ -187,11 +198,14 @@ impl Compared {
                 outside.push(format!("{name}: recorded {recorded:.3}, made {made}"));
             }
         }
-        let listing = decided.made.iter().filter(|one| {
-            one.is_of(scenario) && !listed.iter().any(|(kind, _)| one.excuses(scenario, kind))
-        });
-        let missing =
-            decided.unmade.iter().filter(|one| one.is_of(scenario) && !forgiven.iter().any(|kind| one.excuses(scenario, kind)));
+        let listing = decided
+            .made
+            .iter()
+            .filter(|one| one.is_of(scenario) && !listed.iter().any(|(kind, _)| one.excuses(scenario, kind)));
+        let missing = decided
+            .unmade
+            .iter()
+            .filter(|one| one.is_of(scenario) && !forgiven.iter().any(|kind| one.excuses(scenario, kind)));
         let idle = listing.chain(missing).map(Exception::told);
         let idle_spans = decided.spans(scenario).filter(|one| !forgiven_spans.contains(one.name.as_str()));
         let idle = idle.chain(idle_spans.map(|one| one.name.clone())).collect();

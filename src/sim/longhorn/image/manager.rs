@@ -212,7 +212,9 @@ impl Look<'_> {
                 "Pending" | "" => ("starting", None),
                 "Running" if pods::works(pod) => ("running", None),
                 "Running" if before == "running" => {
-                    let why = format!("Backing image manager {name} is state running but the related pod container not ready, will update to state error");
+                    let why = format!(
+                        "Backing image manager {name} is state running but the related pod container not ready, will update to state error"
+                    );
                     ("error", Some(why))
                 }
                 "Running" => (before.as_str(), None),
@@ -331,7 +333,8 @@ impl Look<'_> {
         }
         self.remove_invalid(memory, status);
         self.prepare(memory, status);
-        let next = if differs(&plant.served(&name), status) { plant.next_look(&name) } else { plant.served_next(&name) };
+        let next =
+            if differs(&plant.served(&name), status) { plant.next_look(&name) } else { plant.served_next(&name) };
         if let Some(next) = next {
             self.look_at(tick(next));
         }

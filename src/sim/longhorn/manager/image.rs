@@ -21,7 +21,7 @@ pub(in super::super) struct ManagerImage {
 
 /// How long a write of a manager takes to reach the embedded server (recorded: 10 to 45 ms from one deletion of a takeover
 /// to the next, 0.04 to 0.18 s from a new image over its status to its data source).
-pub(in super::super) const LATENCY: Span = Span::millis(5, 65);
+pub(in super::super) const LATENCY: Span = Span::millis(5, 55);
 
 /// How much longer than others a manager's container takes to show itself running: one in four takes long
 /// (recorded: 1.1 to 2.9 s from its pod's making, 3.6 s at upgrades, where others take 1.0 to 1.7 s).
