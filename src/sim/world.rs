@@ -28,6 +28,13 @@ struct Shared {
     processes: Mutex<BTreeMap<String, Process>>,
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.processes.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        self.machines.end();
+    }
+}
+
 /// What a cluster begins with.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -204,4 +211,40 @@ impl World {
 
 fn name(agent: &str, host: &str) -> String {
     format!("{agent}/{host}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::control::{Behaviour, Life, Start};
+    use super::*;
+
+    /// A program that could do something with the cluster that it runs in.
+    struct Inhabitant {
+        _api: Api,
+    }
+
+    impl Image for Inhabitant {
+        fn start(&self, start: &Start, chance: &mut Chance) -> Life {
+            Behaviour::sleeps().start(start, chance)
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_cluster_outlives_it() {
+        let runtime = World::runtime().unwrap();
+        let mark = Arc::new(());
+        let held = mark.clone();
+        runtime.block_on(async move {
+            let world = World::new(Setup::default());
+            world.image("inhabitant", Inhabitant { _api: world.api().clone() });
+            // The server holds the mark for as long as there is a server.
+            world.api().pod_program("default", "a", move |_: &super::super::api::Exec| {
+                let _ = &held;
+                super::super::api::Answer::default()
+            });
+            world.pass(Duration::from_secs(5)).await;
+        });
+        drop(runtime);
+        assert_eq!(Arc::strong_count(&mark), 1, "the server is still there");
+    }
 }

@@ -132,6 +132,20 @@ impl Machines {
         names
     }
 
+    /// The end of the cluster: nothing runs any more, and nobody knows what images do.
+    ///
+    /// Some hold the API server, which asks these machines: without this nothing of a cluster would ever
+    /// be freed.
+    pub(in crate::sim) fn end(&self) {
+        let mut hall = self.lock();
+        let unknown: Arc<dyn Attach> = Arc::new(Anywhere::default());
+        let attach = std::mem::replace(&mut hall.attach, unknown);
+        let (programs, machines) = (std::mem::take(&mut hall.programs), std::mem::take(&mut hall.machines));
+        // What they hold may look at the machines as it is dropped.
+        drop(hall);
+        drop((attach, programs, machines));
+    }
+
     /// The power of a node fails: nothing runs there any more. What is on its disk stays.
     pub fn cut_off(&self, node: &str) {
         let now = self.clock.now();
